@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the kernel programs and userspace agree on: keys, values and events of every map. Read by
+ * both sides; a test compares the layout in BTF. Fixed-width types, explicit padding. Change
+ * anything here and raise OS_ABI: a supervisor adopts pinned maps only with the same number.
+ */
+#pragma once
+
+#ifdef __bpf__
+#include "vmlinux.h"
+#else
+#include <linux/types.h>
+#endif
+
+#define OS_ABI 1
+
+/* Slot 0 is never given out: it is what an agent without an entry gets, and it denies all. */
+#define OS_SLOT_NONE 0
+#define OS_SLOTS_MAX 4096
+
+/* Rights to a file or directory. A path anchor holds one set for its subtree, one for itself. */
+#define OS_RIGHT_READ	 (1u << 0) /* open for reading, list a directory */
+#define OS_RIGHT_WRITE	 (1u << 1) /* open for writing, truncate, connect to a unix socket */
+#define OS_RIGHT_CREATE	 (1u << 2) /* make an entry in this directory */
+#define OS_RIGHT_REMOVE	 (1u << 3) /* remove or rename this object */
+#define OS_RIGHT_ATTR	 (1u << 4) /* change mode, owner, times, extended attributes */
+#define OS_RIGHT_STAT	 (1u << 5) /* read metadata, extended attributes, a link's target */
+#define OS_RIGHT_EXEC	 (1u << 6) /* be the program of execve, `#!` interpreters included */
+#define OS_RIGHT_LIBRARY (1u << 7) /* be mapped executable, be an ELF interpreter */
+#define OS_RIGHTS_READ	 (OS_RIGHT_READ | OS_RIGHT_STAT)
+#define OS_RIGHTS_WRITE                                                                            \
+	(OS_RIGHTS_READ | OS_RIGHT_WRITE | OS_RIGHT_CREATE | OS_RIGHT_REMOVE | OS_RIGHT_ATTR)
+#define OS_RIGHTS_ALL (OS_RIGHTS_WRITE | OS_RIGHT_EXEC | OS_RIGHT_LIBRARY)
+
+/* os_policy: slot -> what is in force. Written with one 8-byte store. */
+enum os_mode {
+	OS_MODE_DENY = 0,    /* no policy yet, or torn down: nothing is allowed */
+	OS_MODE_ENFORCE = 1, /* the policy decides */
+	OS_MODE_AUDIT = 2,   /* everything is allowed, would-be denials are events */
+	OS_MODE_SETUP = 3,   /* our own init prepares mounts; no agent code runs yet */
+};
+
+struct os_policy {
+	__u32 generation;
+	__u32 mode; /* enum os_mode */
+};
+
+/* A file's identity as the kernel sees it; i_generation, because inode numbers are reused. */
+struct os_file_id {
+	__u64 ino;
+	__u32 dev; /* s_dev of the superblock, kernel encoding (major << 20 | minor) */
+	__u32 generation;
+};
+
+struct os_anchor_key {
+	__u32 slot;
+	__u32 generation;
+	struct os_file_id file;
+};
+
+struct os_anchor {
+	__u32 subtree; /* OS_RIGHT_* of everything below */
+	__u32 self;    /* OS_RIGHT_* of the object itself */
+};
+
+/*
+ * The rules of a policy that share one list of binaries share one bit; a connection is admitted
+ * when the endpoint's mask and the caller's mask intersect.
+ */
+#define OS_RULE_WORDS 4
+#define OS_RULE_SETS  (OS_RULE_WORDS * 64)
+
+struct os_rule_mask {
+	__u64 word[OS_RULE_WORDS];
+};
+
+/* os_binary: which rules this executable satisfies. file all zero = every executable (`/` `**`). */
+struct os_binary_key {
+	__u32 slot;
+	__u32 generation;
+	struct os_file_id file;
+};
+
+/* os_endpoint: an exact address; IPv4 is stored v4-mapped. port in host order. */
+struct os_endpoint_key {
+	__u32 slot;
+	__u32 generation;
+	__u8 address[16];
+	__u16 port;
+	__u16 pad[3];
+};
+
+enum os_verdict {
+	OS_VERDICT_DENY = 0,
+	OS_VERDICT_DIRECT = 1,
+	OS_VERDICT_PROXY = 2,
+};
+
+struct os_endpoint {
+	__u32 endpoint; /* index into CompiledPolicy.endpoints, for events */
+	__u32 verdict;	/* enum os_verdict */
+	struct os_rule_mask rules;
+};
+
+/* os_cidr: longest prefix; the port comes before the address, so one entry is one port's. */
+struct os_cidr_key {
+	__u32 prefixlen; /* bits: 32 + 32 + 32 + prefix of the v4-mapped address */
+	__u32 slot;
+	__u32 generation;
+	__u16 port; /* host order */
+	__u16 pad;
+	__u8 address[16];
+};
+
+#define OS_CIDR_PREFIX_BASE 96
+
+/* os_proc: the identity of a process, recorded at exec and inherited at fork. Key: tgid. */
+#define OS_ANCESTORS_MAX 16
+
+struct os_proc {
+	__u64 start_time; /* task start_boottime, ns: a recycled pid is not its predecessor */
+	__u32 slot;
+	__u32 ancestors; /* entries used in ancestor[]; more than fit sets OS_PROC_TRUNCATED */
+	__u32 flags;
+	__u32 pad;
+	struct os_file_id exe;
+	struct os_file_id ancestor[OS_ANCESTORS_MAX]; /* distinct */
+};
+
+#define OS_PROC_TRUNCATED (1u << 0) /* more ancestors than fit: no further rule may be gained */
+
+/* os_sock: what the socket was authorised for. */
+struct os_sock {
+	__u32 slot;
+	__u32 generation;
+	__u32 endpoint;
+	__u16 port; /* host order; 0 = nothing authorised yet */
+	__u16 flags;
+	__u8 address[16];
+};
+
+/* Events */
+
+enum os_event_kind {
+	OS_EVENT_FILE = 1,   /* a path: open, create, remove, attributes, unix socket paths */
+	OS_EVENT_EXEC = 2,   /* execve, executable mappings */
+	OS_EVENT_NET = 3,    /* connect, sendto, socket creation */
+	OS_EVENT_PROCESS = 4, /* ptrace, signals, capabilities */
+	OS_EVENT_SYSTEM = 5, /* mount, bpf, modules, keys, namespaces: what no sandbox may */
+	OS_EVENT_DEVICE = 6, /* cgroup/dev */
+};
+
+enum os_event_verdict {
+	OS_EVENT_DENIED = 0,
+	OS_EVENT_ALLOWED = 1,
+	OS_EVENT_AUDIT = 2, /* allowed because the sandbox is in audit mode; would be denied */
+};
+
+/* Where a decision was taken. One row of the table gives the enumerator, name and event kind. */
+#define OS_HOOKS(X)                                                                                \
+	X(NONE, "none", SYSTEM)                                                                    \
+	X(FILE_OPEN, "file_open", FILE)                                                            \
+	X(FILE_RECEIVE, "file_receive", FILE)                                                      \
+	X(FILE_IOCTL, "file_ioctl", FILE)                                                          \
+	X(INODE_GETATTR, "inode_getattr", FILE)                                                    \
+	X(PATH_MKNOD, "path_mknod", FILE)                                                          \
+	X(PATH_MKDIR, "path_mkdir", FILE)                                                          \
+	X(PATH_SYMLINK, "path_symlink", FILE)                                                      \
+	X(PATH_UNLINK, "path_unlink", FILE)                                                        \
+	X(PATH_RMDIR, "path_rmdir", FILE)                                                          \
+	X(PATH_RENAME, "path_rename", FILE)                                                        \
+	X(PATH_LINK, "path_link", FILE)                                                            \
+	X(PATH_TRUNCATE, "path_truncate", FILE)                                                    \
+	X(PATH_CHMOD, "path_chmod", FILE)                                                          \
+	X(PATH_CHOWN, "path_chown", FILE)                                                          \
+	X(INODE_SETATTR, "inode_setattr", FILE)                                                    \
+	X(INODE_SETXATTR, "inode_setxattr", FILE)                                                  \
+	X(INODE_REMOVEXATTR, "inode_removexattr", FILE)                                            \
+	X(INODE_GETXATTR, "inode_getxattr", FILE)                                                  \
+	X(INODE_LISTXATTR, "inode_listxattr", FILE)                                                \
+	X(INODE_READLINK, "inode_readlink", FILE)                                                  \
+	X(BPRM_CHECK, "bprm_check_security", EXEC)                                                 \
+	X(MMAP_FILE, "mmap_file", EXEC)                                                            \
+	X(FILE_MPROTECT, "file_mprotect", EXEC)                                                    \
+	X(PATH_CHROOT, "path_chroot", SYSTEM)                                                      \
+	X(MOVE_MOUNT, "move_mount", SYSTEM)                                                        \
+	X(SB_MOUNT, "sb_mount", SYSTEM)                                                            \
+	X(SB_UMOUNT, "sb_umount", SYSTEM)                                                          \
+	X(SB_REMOUNT, "sb_remount", SYSTEM)                                                        \
+	X(SB_PIVOTROOT, "sb_pivotroot", SYSTEM)                                                    \
+	X(BPF, "bpf", SYSTEM)                                                                      \
+	X(PERF_EVENT_OPEN, "perf_event_open", SYSTEM)                                              \
+	X(KERNEL_LOAD_DATA, "kernel_load_data", SYSTEM)                                            \
+	X(KERNEL_READ_FILE, "kernel_read_file", SYSTEM)                                            \
+	X(KEY_PERMISSION, "key_permission", SYSTEM)                                                \
+	X(SYSLOG, "syslog", SYSTEM)                                                                \
+	X(CAPABLE, "capable", PROCESS)                                                             \
+	X(PTRACE_ACCESS_CHECK, "ptrace_access_check", PROCESS)                                     \
+	X(TASK_KILL, "task_kill", PROCESS)                                                         \
+	X(UNIX_STREAM_CONNECT, "unix_stream_connect", FILE)                                        \
+	X(UNIX_MAY_SEND, "unix_may_send", FILE)                                                    \
+	X(USERNS_CREATE, "userns_create", SYSTEM)                                                  \
+	X(URING_OVERRIDE_CREDS, "uring_override_creds", SYSTEM)                                    \
+	X(URING_SQPOLL, "uring_sqpoll", SYSTEM)                                                    \
+	X(URING_CMD, "uring_cmd", SYSTEM)                                                          \
+	X(SOCKET_CREATE, "socket_create", NET)                                                     \
+	X(SOCKET_CONNECT, "socket_connect", NET)                                                   \
+	X(SOCKET_SENDMSG, "socket_sendmsg", NET)                                                   \
+	X(CONNECT4, "cgroup/connect4", NET)                                                        \
+	X(CONNECT6, "cgroup/connect6", NET)                                                        \
+	X(SENDMSG4, "cgroup/sendmsg4", NET)                                                        \
+	X(SENDMSG6, "cgroup/sendmsg6", NET)                                                        \
+	X(BIND4, "cgroup/bind4", NET)                                                              \
+	X(BIND6, "cgroup/bind6", NET)                                                              \
+	X(SOCK_CREATE, "cgroup/sock_create", NET)                                                  \
+	X(SETSOCKOPT, "cgroup/setsockopt", NET)                                                    \
+	X(EGRESS, "cgroup_skb/egress", NET)                                                        \
+	X(INGRESS, "cgroup_skb/ingress", NET)                                                      \
+	X(DEVICE, "cgroup/dev", DEVICE)                                                            \
+	X(EXEC, "sched_process_exec", EXEC)                                                        \
+	X(PATH_NOTIFY, "path_notify", FILE)                                                        \
+	X(PTRACE_TRACEME, "ptrace_traceme", PROCESS)
+
+enum os_hook {
+#define OS_HOOK_ENUM(id, name, kind) OS_HOOK_##id,
+	OS_HOOKS(OS_HOOK_ENUM)
+#undef OS_HOOK_ENUM
+	OS_HOOK_COUNT,
+};
+
+/* Why, where a right alone does not say it. */
+enum os_reason {
+	OS_REASON_NONE = 0,
+	OS_REASON_RIGHT = 1,	     /* the path does not grant rights_wanted */
+	OS_REASON_DEPTH = 2,	     /* more than 256 directories deep */
+	OS_REASON_NO_ANCHOR = 3,     /* no listed path is above this object */
+	OS_REASON_NO_POLICY = 4,     /* slot without policy: torn down or not admitted */
+	OS_REASON_FORBIDDEN = 5,     /* never allowed in a sandbox (mount, bpf, ...) */
+	OS_REASON_OTHER_SANDBOX = 6, /* the peer or target is outside this sandbox */
+	OS_REASON_NEVER_ADDRESS = 7, /* loopback, link-local, metadata, multicast, unspecified */
+	OS_REASON_NO_ENDPOINT = 8,   /* no rule names this address and port */
+	OS_REASON_BINARY = 9,	     /* a rule names the endpoint, but not this executable */
+	OS_REASON_IDENTITY = 10,     /* exec record and current executable disagree */
+	OS_REASON_FAMILY = 11,	     /* socket family, type or protocol not offered */
+	OS_REASON_OPTION = 12,	     /* socket option that could move the destination */
+	OS_REASON_NO_IMAGE = 13,     /* pipe, socket or memfd as program or executable mapping */
+};
+
+#define OS_EVENT_PATH_MAX 4096 /* bytes of components; a longer path sets OS_EVENT_TRUNCATED */
+#define OS_EVENT_TRUNCATED (1u << 0)
+#define OS_EVENT_NEW_NAME  (1u << 1) /* the first component names an entry not there yet */
+
+/*
+ * One decision. Paths follow the fixed part as NUL-terminated components from the leaf to the
+ * superblock's root: first exe_len bytes for the executable, then path_len for the object, then
+ * path2_len for a second object (rename and link targets). Userspace joins them and finds the
+ * mountpoint by dev in the sandbox's mountinfo.
+ */
+struct os_event {
+	__u64 time;	  /* CLOCK_BOOTTIME ns */
+	__u64 start_time; /* of the process, ns */
+	__u32 slot;
+	__u32 generation;
+	__u32 pid;    /* tgid in the host's pid namespace */
+	__u32 ns_pid; /* tgid as the sandbox sees it */
+	__u32 uid;
+	__u32 flags;  /* OS_EVENT_* */
+	__u16 kind;   /* enum os_event_kind */
+	__u16 hook;   /* enum os_hook */
+	__u16 verdict; /* enum os_event_verdict */
+	__u16 reason;  /* enum os_reason */
+	__s32 error;   /* what the caller gets, negative errno */
+	__u32 wanted;  /* OS_RIGHT_* asked for */
+	__u32 held;    /* OS_RIGHT_* there are */
+	__u32 detail;  /* hook's own: capability, signal, bpf command, ioctl, socket type, mode */
+	struct os_file_id exe;
+	struct os_file_id object;
+	__u32 exe_dev_pad;
+	__u32 peer_pid;	  /* ptrace, kill: target's host tgid */
+	__u16 family;	  /* NET: AF_* */
+	__u16 protocol;	  /* NET: IPPROTO_* */
+	__u16 port;	  /* NET: host order */
+	__u16 pad;
+	__u32 endpoint;	  /* NET: index into CompiledPolicy.endpoints; ~0 = none */
+	__u8 address[16]; /* NET: v4-mapped for IPv4 */
+	char comm[16];
+	__u16 exe_len;
+	__u16 path_len;
+	__u16 path2_len;
+	__u16 pad2;
+	/* char data[] */
+};
+
+#define OS_EVENT_NO_ENDPOINT (~0u)
+
+/* os_count: per-CPU counters, index OS_COUNT_x or OS_COUNT_HOOK + enum os_hook. */
+enum os_count {
+	OS_COUNT_EVENT_DROPPED = 0, /* ring buffer full */
+	OS_COUNT_SCRATCH_BUSY = 1,  /* no scratch buffer free */
+	OS_COUNT_HELPER_FAILED = 2, /* a BPF helper failed where it should not */
+	OS_COUNT_ALLOWED = 3,
+	OS_COUNT_DENIED = 4,
+	OS_COUNT_AUDIT = 5,
+	OS_COUNT_PROC_FULL = 6, /* os_proc could not take an entry: that process matches no rule */
+	OS_COUNT_HOOK = 16,	/* + hook: runs by an agent of the hook's program */
+	OS_COUNT_HOOK_DENIED = 96, /* + hook: denials */
+	OS_COUNT_MAX = 192,
+};
+
+/* os_file_probe: in and out of the SEC("syscall") program that names an open file for us. */
+struct os_file_probe {
+	__u32 fd;
+	__u32 mode; /* out: st_mode as the kernel has it */
+	struct os_file_id file;
+};

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Every map, defined once. Weak, so that several files of an object may include this and the
+ * linker keeps one; both kernel objects share the maps by name (the loader hands the second object
+ * the first one's). Sizes given here are the defaults; userspace sets them before load.
+ */
+#pragma once
+
+#include "abi.h"
+#include <bpf/bpf_helpers.h>
+
+#define OS_MAP __attribute__((weak)) SEC(".maps")
+
+/* cgroup id -> slot */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, OS_SLOTS_MAX);
+	__type(key, __u64);
+	__type(value, __u32);
+} os_sandbox OS_MAP;
+
+/* slot -> generation and mode in force */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, OS_SLOTS_MAX);
+	__type(key, __u32);
+	__type(value, struct os_policy);
+} os_policy OS_MAP;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 262144);
+	__type(key, struct os_anchor_key);
+	__type(value, struct os_anchor);
+} os_anchor OS_MAP;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 262144);
+	__type(key, struct os_binary_key);
+	__type(value, struct os_rule_mask);
+} os_binary OS_MAP;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 262144);
+	__type(key, struct os_endpoint_key);
+	__type(value, struct os_endpoint);
+} os_endpoint OS_MAP;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct os_cidr_key);
+	__type(value, struct os_endpoint);
+} os_cidr OS_MAP;
+
+/* tgid -> identity recorded at exec */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, struct os_proc);
+} os_proc OS_MAP;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct os_sock);
+} os_sock OS_MAP;
+
+/*
+ * slot -> that sandbox's ring buffer. One each, so that a noisy agent can only drown its own
+ * events, and each owner reads only its own.
+ */
+struct os_ring_inner {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 65536);
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, OS_SLOTS_MAX);
+	__type(key, __u32);
+	__array(values, struct os_ring_inner);
+} os_event OS_MAP;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, OS_COUNT_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} os_count OS_MAP;

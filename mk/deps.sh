@@ -1,0 +1,24 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Installs the distribution's packages that building and testing need, and only the missing ones.
+set -eu
+
+packages="clang llvm libclang-rt-14-dev bpftool libbpf-dev libelf-dev zlib1g-dev protobuf-compiler
+protobuf-c-compiler libprotobuf-c-dev libyaml-dev libjansson-dev libssl-dev libcap-dev
+libseccomp-dev libuv1-dev libcmocka-dev clang-format pahole"
+
+missing=
+for p in $packages; do
+	dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' ||
+		missing="$missing $p"
+done
+[ -n "$missing" ] || exit 0
+echo "Installing:$missing"
+if [ "$(id -u)" -ne 0 ]; then
+	echo "deps: these packages are missing and installing them needs root: sudo make deps" >&2
+	exit 1
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+# shellcheck disable=SC2086
+apt-get install -y -qq --no-install-recommends $missing >/dev/null

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+
+PROTOS      := $(wildcard proto/*.proto)
+PROTO_C     := $(patsubst proto/%.proto,$(BUILD)/gen/%.pb-c.c,$(PROTOS))
+PROTO_H     := $(PROTO_C:.c=.h)
+COMMON_SRC  := $(wildcard userspace/common/*.c)
+SUPER_SRC   := $(filter-out %/main.c,$(wildcard userspace/supervisor/*.c))
+CLI_SRC     := $(wildcard userspace/cli/*.c)
+
+$(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h: proto/%.proto
+	@mkdir -p $(BUILD)/gen
+	protoc-c --proto_path=proto --c_out=$(BUILD)/gen $<
+
+# Objects in two flavours: obj/ for the programs, san/ with sanitizers for the unit tests.
+$(BUILD)/obj/%.o: %.c | $(PROTO_H) $(BPF_SKELS)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c $< -o $@
+
+$(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -w -MMD -c $< -o $@
+
+$(BUILD)/san/%.o: %.c | $(PROTO_H) $(BPF_SKELS)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(SANFLAGS) -MMD -c $< -o $@
+
+$(BUILD)/san/gen/%.o: $(BUILD)/gen/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(SANFLAGS) -w -MMD -c $< -o $@
+
+objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(2)) \
+          $(patsubst $(BUILD)/gen/%.c,$(BUILD)/$(1)/gen/%.o,$(PROTO_C))
+
+$(BUILD)/libopenshell.a: $(call objects,obj,$(COMMON_SRC) $(SUPER_SRC))
+	rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/libopenshell-san.a: $(call objects,san,$(COMMON_SRC) $(SUPER_SRC))
+	rm -f $@ && $(AR) rcs $@ $^
+
+PROGRAMS := $(BUILD)/bin/openshell
+
+$(BUILD)/bin/openshell: $(patsubst %.c,$(BUILD)/obj/%.o,$(CLI_SRC)) $(BUILD)/libopenshell.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+ifneq ($(wildcard userspace/supervisor/main.c),)
+PROGRAMS += $(BUILD)/bin/openshell-supervisor
+$(BUILD)/bin/openshell-supervisor: $(BUILD)/obj/userspace/supervisor/main.o $(BUILD)/libopenshell.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+endif
+
+-include $(shell find $(BUILD)/obj $(BUILD)/san -name '*.d' 2>/dev/null)

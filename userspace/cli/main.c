@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/verb.h"
+#include "common/cleanup.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct verb {
+	const char *name, *alias;
+	int (*call)(int argc, char **argv);
+	const char *help;
+};
+
+static const struct verb verbs[] = {
+	{"policy", "pol", NULL, "check or compile policy files"},
+};
+
+static int usage(FILE *out)
+{
+	fprintf(out, "openshell %s\n\nUsage: openshell VERB ...\n\n", OPENSHELL_VERSION);
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+		fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].help);
+	return out == stderr ? EXIT_USAGE : EXIT_DONE;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2)
+		return usage(stderr);
+	if (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "help"))
+		return usage(stdout);
+	if (!strcmp(argv[1], "-V") || !strcmp(argv[1], "--version")) {
+		printf("openshell %s\n", OPENSHELL_VERSION);
+		return EXIT_DONE;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+		if (verbs[i].call && (!strcmp(argv[1], verbs[i].name) ||
+				      (verbs[i].alias && !strcmp(argv[1], verbs[i].alias))))
+			return verbs[i].call(argc - 1, argv + 1);
+	fprintf(stderr, "openshell: unknown command '%s'; see openshell --help\n", argv[1]);
+	return EXIT_USAGE;
+}
