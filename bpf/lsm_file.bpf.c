@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Files: opening. */
 #include "vmlinux.h"
-#include "agent.h"
+#include "event.h"
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 
@@ -13,6 +13,8 @@ int BPF_PROG(file_open, struct file *file, int ret)
 	count(OS_COUNT_HOOK + OS_HOOK_FILE_OPEN);
 	if (agent_policy(agent_slot()).mode == OS_MODE_SETUP)
 		return 0;
+	struct decision d = {.dentry = (__u64)file->f_path.dentry, .kind = OS_EVENT_FILE};
+	event_emit(&d);
 	return -13;
 }
 

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * One decision, told once. A program fills struct decision on its stack and calls event_emit(),
+ * a global function that the verifier checks once per object; paths are walked only here, on the
+ * rare path. Events go to the sandbox's own ring buffer; what does not fit is counted.
+ */
+#pragma once
+
+#include "agent.h"
+#include <bpf/bpf_core_read.h>
+
+struct decision {
+	__u64 dentry;  /* address of the object's dentry, or 0 */
+	__u64 dentry2; /* a second object's, or 0 */
+	struct os_file_id object;
+	__u32 slot;
+	__u32 generation;
+	__u16 kind, hook, verdict, reason;
+	__s32 error;
+	__u32 wanted, held, detail, flags, peer_pid;
+	__u16 family, protocol, port, pad;
+	__u32 endpoint;
+	__u8 address[16];
+};
+
+#define EVENT_SCRATCH_COUNT 64
+#define EVENT_COMPONENT_MAX 256
+#define EVENT_LEVELS	    64
+#define EVENT_DATA_MAX	    8192 /* power of two: offsets are masked with it */
+
+struct event_scratch {
+	__u64 busy; /* 0 = free */
+	struct os_event event;
+	char data[EVENT_DATA_MAX + EVENT_COMPONENT_MAX];
+};
+
+/*
+ * Not per CPU: a program may be preempted in the middle by another one on the same CPU. A buffer
+ * is taken by compare-and-swap and given back before the program ends.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, EVENT_SCRATCH_COUNT);
+	__type(key, __u32);
+	__type(value, struct event_scratch);
+} os_scratch OS_MAP;
+
+/* Take a buffer: its index, or EVENT_SCRATCH_COUNT if none is free. */
+static __always_inline __u32 event_scratch_take(void)
+{
+	__u32 start = (__u32)bpf_get_current_pid_tgid();
+
+	for (int i = 0; i < 4; i++) {
+		__u32 index = (start + i) & (EVENT_SCRATCH_COUNT - 1);
+		struct event_scratch *s = bpf_map_lookup_elem(&os_scratch, &index);
+
+		if (s && __sync_val_compare_and_swap(&s->busy, 0, 1) == 0)
+			return index;
+	}
+	return EVENT_SCRATCH_COUNT;
+}
+
+#define EVENT_CUT (1u << 31) /* in event_components()' result: the path did not fit */
+
+/*
+ * Append components, from a dentry up to its superblock's root, to a buffer; stop at @limit.
+ * Returns the new offset, with EVENT_CUT if something is missing. A global function of scalars, so
+ * that the verifier checks it once and not for every combination of what went before.
+ */
+__attribute__((weak, noinline)) __u32 event_components(__u32 index, __u32 offset, __u32 limit,
+						       __u64 address)
+{
+	struct event_scratch *s = bpf_map_lookup_elem(&os_scratch, &index);
+	struct dentry *dentry = (struct dentry *)address;
+
+	if (!s)
+		return offset | EVENT_CUT;
+	for (int i = 0; i < EVENT_LEVELS; i++) {
+		struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+		long n;
+
+		if (!parent || parent == dentry)
+			return offset;
+		if (offset >= limit)
+			return offset | EVENT_CUT;
+		n = bpf_probe_read_kernel_str(s->data + (offset & (EVENT_DATA_MAX - 1)),
+					      EVENT_COMPONENT_MAX,
+					      BPF_CORE_READ(dentry, d_name.name));
+		if (n <= 0 || n > EVENT_COMPONENT_MAX)
+			return offset | EVENT_CUT;
+		offset += n;
+		dentry = parent;
+	}
+	return offset | EVENT_CUT;
+}
+
+/* Where each path's components must end; a component more may reach past it. */
+#define EVENT_EXE_LIMIT	  1024
+#define EVENT_PATH_LIMIT  (EVENT_EXE_LIMIT + OS_EVENT_PATH_MAX)
+#define EVENT_PATH2_LIMIT (EVENT_DATA_MAX - EVENT_COMPONENT_MAX)
+
+static __always_inline void event_fill_process(struct os_event *e)
+{
+	struct task_struct *task = (void *)bpf_get_current_task_btf();
+	struct pid *pid = BPF_CORE_READ(task, group_leader, thread_pid);
+	__u32 level = BPF_CORE_READ(pid, level);
+	struct inode *inode = BPF_CORE_READ(task, mm, exe_file, f_inode);
+
+	e->time = bpf_ktime_get_boot_ns();
+	e->start_time = BPF_CORE_READ(task, group_leader, start_boottime);
+	e->pid = bpf_get_current_pid_tgid() >> 32;
+	bpf_probe_read_kernel(&e->ns_pid, sizeof(e->ns_pid), &pid->numbers[level].nr);
+	e->uid = (__u32)bpf_get_current_uid_gid();
+	e->exe.ino = BPF_CORE_READ(inode, i_ino);
+	e->exe.dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	e->exe.generation = BPF_CORE_READ(inode, i_generation);
+	bpf_get_current_comm(e->comm, sizeof(e->comm));
+}
+
+static __always_inline __u64 event_exe_dentry(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task_btf();
+
+	return (__u64)BPF_CORE_READ(task, mm, exe_file, f_path.dentry);
+}
+
+/*
+ * Put a decision into its sandbox's ring buffer. Returns 0; a decision that cannot be told is
+ * counted, never changes the verdict.
+ */
+__attribute__((weak, noinline)) int event_emit(struct decision *d)
+{
+	struct event_scratch *s;
+	struct os_event *e;
+	__u32 index, exe_end, path_end, end, cut;
+	void *ring;
+
+	if (!d)
+		return 0;
+	count(d->verdict == OS_EVENT_DENIED  ? OS_COUNT_DENIED
+	      : d->verdict == OS_EVENT_AUDIT ? OS_COUNT_AUDIT
+					     : OS_COUNT_ALLOWED);
+	if (d->verdict == OS_EVENT_DENIED)
+		count(OS_COUNT_HOOK_DENIED + d->hook);
+	ring = bpf_map_lookup_elem(&os_event, &d->slot);
+	if (!ring)
+		return 0;
+	index = event_scratch_take();
+	s = bpf_map_lookup_elem(&os_scratch, &index);
+	if (!s) {
+		count(OS_COUNT_SCRATCH_BUSY);
+		return 0;
+	}
+	e = &s->event;
+	__builtin_memset(e, 0, sizeof(*e));
+	event_fill_process(e);
+	e->slot = d->slot;
+	e->generation = d->generation;
+	e->flags = d->flags;
+	e->kind = d->kind;
+	e->hook = d->hook;
+	e->verdict = d->verdict;
+	e->reason = d->reason;
+	e->error = d->error;
+	e->wanted = d->wanted;
+	e->held = d->held;
+	e->detail = d->detail;
+	e->object = d->object;
+	e->peer_pid = d->peer_pid;
+	e->family = d->family;
+	e->protocol = d->protocol;
+	e->port = d->port;
+	e->endpoint = d->endpoint;
+	__builtin_memcpy(e->address, d->address, sizeof(e->address));
+
+	exe_end = event_components(index, 0, EVENT_EXE_LIMIT, event_exe_dentry());
+	cut = exe_end;
+	exe_end &= EVENT_DATA_MAX - 1;
+	path_end = exe_end;
+	if (d->dentry) {
+		path_end = event_components(index, exe_end, EVENT_PATH_LIMIT, d->dentry);
+		cut |= path_end;
+		path_end &= EVENT_DATA_MAX - 1;
+	}
+	end = path_end;
+	if (d->dentry2) {
+		end = event_components(index, path_end, EVENT_PATH2_LIMIT, d->dentry2);
+		cut |= end;
+		end &= EVENT_DATA_MAX - 1;
+	}
+	if (cut & EVENT_CUT)
+		e->flags |= OS_EVENT_TRUNCATED;
+	e->exe_len = exe_end;
+	e->path_len = path_end - exe_end;
+	e->path2_len = end - path_end;
+	if (bpf_ringbuf_output(ring, e, sizeof(*e) + end, 0))
+		count(OS_COUNT_EVENT_DROPPED);
+	__sync_lock_test_and_set(&s->busy, 0);
+	return 0;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the sandbox's private mount namespace gets, decided before launch and carried out by the
+ * sandbox's init in this order. Plain data, owned by whoever built it. Any step that fails ends
+ * the launch: a sandbox never starts with less isolation than planned.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum mount_op {
+	MOUNT_OP_TMPFS,	    /* empty tmpfs of at most `size` bytes, mode `mode`, on `target` */
+	MOUNT_OP_BIND_HOST, /* what the host has at `target` shows again there (opened before any step) */
+	MOUNT_OP_READ_ONLY, /* `target` as it is, but read-only, not recursive into other mounts */
+	MOUNT_OP_MASK,	    /* an empty file or directory that nobody may open, over `target` */
+	MOUNT_OP_CONTENT,   /* a read-only file with `content` over `target` */
+};
+
+struct mount_step {
+	enum mount_op op;
+	char *target;  /* absolute path, symlinks already resolved */
+	char *content; /* MOUNT_OP_CONTENT only */
+	uint64_t size; /* MOUNT_OP_TMPFS: bytes */
+	uint32_t mode; /* MOUNT_OP_TMPFS: permission bits of its root */
+};
+
+#define MOUNT_PLAN_MAX 1024
+
+struct mount_plan {
+	struct mount_step *step;
+	size_t len, cap;
+};
+
+/* Append a step; copies the strings. -ENOMEM, -E2BIG past MOUNT_PLAN_MAX. */
+int mount_plan_add(struct mount_plan *plan, const struct mount_step *step);
+void mount_plan_free(struct mount_plan *plan);
