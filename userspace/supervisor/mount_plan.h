@@ -2,7 +2,9 @@
 /*
  * What the sandbox's private mount namespace gets, decided before launch and carried out by the
  * sandbox's init in this order. Plain data, owned by whoever built it. Any step that fails ends
- * the launch: a sandbox never starts with less isolation than planned.
+ * the launch: a sandbox never starts with less isolation than planned. A target that is missing
+ * and lies in a tmpfs of this plan is created first, with its parents (root's, 0755): a directory
+ * or, for MOUNT_OP_BIND_HOST of something else, an empty file.
  */
 #pragma once
 
@@ -15,12 +17,14 @@ enum mount_op {
 	MOUNT_OP_READ_ONLY, /* `target` as it is, but read-only, not recursive into other mounts */
 	MOUNT_OP_MASK,	    /* an empty file or directory that nobody may open, over `target` */
 	MOUNT_OP_CONTENT,   /* a read-only file with `content` over `target` */
+	MOUNT_OP_NO_EXEC,   /* `target` as it is, but nothing in it executes; not recursive either */
+	MOUNT_OP_SYMLINK,   /* a symbolic link with the text `content`, in a tmpfs of this plan */
 };
 
 struct mount_step {
 	enum mount_op op;
 	char *target;  /* absolute path, symlinks already resolved */
-	char *content; /* MOUNT_OP_CONTENT only */
+	char *content; /* MOUNT_OP_CONTENT, MOUNT_OP_SYMLINK */
 	uint64_t size; /* MOUNT_OP_TMPFS: bytes */
 	uint32_t mode; /* MOUNT_OP_TMPFS: permission bits of its root */
 };
