@@ -20,9 +20,11 @@ typedef struct {
 	unsigned int val;
 } kuid_t;
 
-struct list_head {
-	struct list_head *next;
-};
+/* Only ever pointed to */
+struct msghdr;
+struct sockaddr;
+struct kernel_siginfo;
+struct user_namespace;
 
 struct super_block {
 	__u32 s_dev;
@@ -66,6 +68,24 @@ struct file {
 	struct inode *f_inode;
 	unsigned int f_flags;
 	fmode_t f_mode;
+	void *private_data;
+};
+
+/* Linux 6.5, kernel commit 62d53c4a1dfe; user_path since def3ae83da02 (6.7) */
+struct backing_file {
+	struct path user_path;
+};
+
+struct iattr {
+	unsigned int ia_valid;
+};
+
+struct linux_binprm {
+	struct file *file;
+};
+
+struct vm_area_struct {
+	struct file *vm_file;
 };
 
 struct fdtable {
@@ -102,6 +122,33 @@ struct kernfs_node {
 struct cgroup {
 	int level;
 	struct kernfs_node *kn;
+	struct cgroup *ancestors[];
+};
+
+/* Before Linux 6.1, kernel commit 7f203bc89eb6 */
+struct cgroup___ids {
+	__u64 ancestor_ids[1];
+};
+
+struct sock_common {
+	unsigned short skc_family;
+};
+
+struct sock_cgroup_data {
+	struct cgroup *cgroup;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+	struct sock_cgroup_data sk_cgrp_data;
+};
+
+struct socket {
+	struct sock *sk;
+};
+
+struct unix_sock {
+	struct path path;
 };
 
 struct css_set {
@@ -121,7 +168,7 @@ struct task_struct {
 	struct css_set *cgroups;
 	struct pid *thread_pid;
 	char comm[16];
-	unsigned int flags;
+	unsigned long atomic_flags;
 };
 
 #pragma clang attribute pop

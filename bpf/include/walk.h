@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What a sandbox may do with a file: walk from the object to its parents, and the nearest anchor
+ * decides. The supervisor anchors every listed path and the root of every mount that the sandbox
+ * can see, so the walk never has to leave its superblock: hooks that know only a dentry decide
+ * exactly like those that know a path. No anchor found means no rights.
+ *
+ * The host's unit tests and fuzzer compile this file with a map of their own behind
+ * anchor_lookup().
+ */
+#pragma once
+
+#include "abi.h"
+
+#define WALK_LEVELS 256 /* deeper objects are denied */
+
+#ifdef __bpf__
+#include "agent.h"
+#include <bpf/bpf_core_read.h>
+
+static __always_inline const struct os_anchor *anchor_lookup(const struct os_anchor_key *key)
+{
+	return bpf_map_lookup_elem(&os_anchor, key);
+}
+
+/*
+ * @probed: the pointer came as a number (through a global function), so every field is read with
+ * the probing helper; otherwise the verifier knows its type and plain loads are used.
+ */
+#define WALK_FIELD(probed, pointer, ...)                                                           \
+	((probed) ? BPF_CORE_READ(pointer, __VA_ARGS__) : WALK_PLAIN(pointer, __VA_ARGS__))
+#else
+#define WALK_FIELD(probed, pointer, ...) WALK_PLAIN(pointer, __VA_ARGS__)
+#endif
+
+#define WALK_PICK(_1, _2, name, ...)  name
+#define WALK_PLAIN1(pointer, a)	      ((pointer)->a)
+#define WALK_PLAIN2(pointer, a, b)    ((pointer)->a->b)
+#define WALK_PLAIN(pointer, ...)                                                                   \
+	WALK_PICK(__VA_ARGS__, WALK_PLAIN2, WALK_PLAIN1)(pointer, __VA_ARGS__)
+
+struct walk {
+	__u32 slot;
+	__u32 generation;
+	__u32 held;   /* out: OS_RIGHT_* */
+	__u32 reason; /* out: enum os_reason, why held may be less than wanted */
+};
+
+/*
+ * Fill walk->held for @dentry; with @child, the rights that an entry made in directory @dentry
+ * has. An object without an inode (a name that is about to be made) is what its parent makes it.
+ */
+static __always_inline void walk_rights(struct walk *walk, struct dentry *dentry, const int child,
+					const int probed)
+{
+	struct os_anchor_key key = {.slot = walk->slot, .generation = walk->generation};
+
+	walk->held = 0;
+	for (int i = 0; i < WALK_LEVELS; i++) {
+		struct dentry *parent = WALK_FIELD(probed, dentry, d_parent);
+		struct inode *inode = WALK_FIELD(probed, dentry, d_inode);
+
+		if (inode) {
+			const struct os_anchor *anchor;
+
+			key.file.ino = WALK_FIELD(probed, inode, i_ino);
+			key.file.generation = WALK_FIELD(probed, inode, i_generation);
+			key.file.dev = WALK_FIELD(probed, inode, i_sb, s_dev);
+			anchor = anchor_lookup(&key);
+			if (anchor) {
+				walk->held = i == 0 && !child ? anchor->self : anchor->subtree;
+				walk->reason = OS_REASON_RIGHT;
+				return;
+			}
+		}
+		if (parent == dentry) {
+			walk->reason = OS_REASON_NO_ANCHOR;
+			return;
+		}
+		dentry = parent;
+	}
+	walk->reason = OS_REASON_DEPTH;
+}
+
+/* True if the walk found what is wanted. @any: one of the wanted rights is enough. */
+static __always_inline int walk_allows(const struct walk *walk, __u32 wanted, const int any)
+{
+	return any ? (walk->held & wanted) != 0 : (walk->held & wanted) == wanted;
+}
+
+/*
+ * Rights that a file must not gain by getting another name: what its new directory would give it
+ * and it does not have where it is.
+ */
+static __always_inline __u32 walk_gained(__u32 old_rights, __u32 new_rights)
+{
+	return new_rights & ~old_rights;
+}
