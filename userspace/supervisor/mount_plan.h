@@ -13,11 +13,12 @@
 
 enum mount_op {
 	MOUNT_OP_TMPFS,	    /* empty tmpfs of at most `size` bytes, mode `mode`, on `target` */
-	MOUNT_OP_BIND_HOST, /* what the host has at `target` shows again there (opened before any step) */
-	MOUNT_OP_READ_ONLY, /* `target` as it is, but read-only, not recursive into other mounts */
+	MOUNT_OP_BIND_HOST, /* the host's `target`, mounts below it included, shows again there
+			     * (opened before any step, so no earlier step's flags) */
+	MOUNT_OP_READ_ONLY, /* `target` and every mount that is below it by now, but read-only */
 	MOUNT_OP_MASK,	    /* an empty file or directory that nobody may open, over `target` */
 	MOUNT_OP_CONTENT,   /* a read-only file with `content` over `target` */
-	MOUNT_OP_NO_EXEC,   /* `target` as it is, but nothing in it executes; not recursive either */
+	MOUNT_OP_NO_EXEC,   /* `target` and every mount that is below it by now, but noexec */
 	MOUNT_OP_SYMLINK,   /* a symbolic link with the text `content`, in a tmpfs of this plan */
 };
 
