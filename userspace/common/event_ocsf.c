@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/event_ocsf.h"
+
+#include "common/cleanup.h"
+#include "common/event_line.h"
+
+#include <jansson.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/*
+ * The helpers below take a NULL object or value as "out of memory so far" and go on, as jansson's
+ * json_object_set_new() does; event_ocsf() checks the count of failures once at the end.
+ */
+struct builder {
+	bool failed;
+};
+
+static void set(struct builder *b, json_t *object, const char *key, json_t *value)
+{
+	if (json_object_set_new(object, key, value) < 0)
+		b->failed = true;
+}
+
+static void set_int(struct builder *b, json_t *object, const char *key, json_int_t value)
+{
+	set(b, object, key, json_integer(value));
+}
+
+/* A string of any bytes: what is not UTF-8 becomes U+FFFD. */
+static void set_bytes(struct builder *b, json_t *object, const char *key, const char *s)
+{
+	size_t len = strlen(s), out = 0;
+	_cleanup_free_ char *clean = malloc(len * 3 + 1);
+
+	if (!clean) {
+		b->failed = true;
+		return;
+	}
+	while (len) {
+		uint32_t code;
+		size_t n = utf8_next(s, len, &code);
+
+		if (n) {
+			memcpy(clean + out, s, n);
+			out += n;
+		} else {
+			memcpy(clean + out, "\xef\xbf\xbd", 3);
+			out += 3;
+		}
+		s += n ? n : 1;
+		len -= n ? n : 1;
+	}
+	set(b, object, key, json_stringn(clean, out));
+}
+
+static void set_format(struct builder *b, json_t *object, const char *key, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+static void set_format(struct builder *b, json_t *object, const char *key, const char *fmt, ...)
+{
+	char buf[512];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(buf, sizeof(buf), fmt, args);
+	va_end(args);
+	set_bytes(b, object, key, buf);
+}
+
+/* "OPEN" -> "Open" */
+static void set_caption(struct builder *b, json_t *object, const char *key, const char *before,
+			const char *label)
+{
+	char buf[128];
+	size_t start = strlen(before);
+
+	snprintf(buf, sizeof(buf), "%s%s", before, label);
+	for (size_t i = start + 1; buf[i] && start < sizeof(buf); i++)
+		if (buf[i] >= 'A' && buf[i] <= 'Z')
+			buf[i] += 'a' - 'A';
+	set_bytes(b, object, key, buf);
+}
+
+/* File type_id: 0 unknown, 1 regular. */
+static json_t *file_object(struct builder *b, const char *path, int type_id)
+{
+	const char *slash = strrchr(path, '/');
+	json_t *file = json_object();
+
+	set_bytes(b, file, "name", slash && slash[1] ? slash + 1 : path);
+	set_bytes(b, file, "path", path);
+	set_int(b, file, "type_id", type_id);
+	return file;
+}
+
+static json_t *process_object(struct builder *b, const struct event *e)
+{
+	json_t *process = json_object(), *user = json_object();
+
+	set_int(b, process, "pid", e->raw.ns_pid ? e->raw.ns_pid : e->raw.pid);
+	set_bytes(b, process, "name", e->raw.comm);
+	if (e->raw.start_time && e->raw.start_time <= e->raw.time)
+		set_int(b, process, "created_time",
+			(json_int_t)((e->time - (e->raw.time - e->raw.start_time)) / 1000000u));
+	if (e->exe[0])
+		set(b, process, "file", file_object(b, e->exe, 1));
+	set_format(b, user, "uid", "%u", e->raw.uid);
+	set(b, process, "user", user);
+	return process;
+}
+
+static void add_network(struct builder *b, json_t *root, const struct event *e)
+{
+	json_t *endpoint = json_object(), *info = json_object();
+	char buf[64];
+	struct text t;
+
+	text_init(&t, buf, sizeof(buf));
+	text_add_address(&t, e->raw.address);
+	set_bytes(b, endpoint, "ip", buf);
+	set_int(b, endpoint, "port", e->raw.port);
+	if (e->host[0])
+		set_bytes(b, endpoint, "hostname", e->host);
+	set(b, root, "dst_endpoint", endpoint);
+
+	set_int(b, info, "direction_id", e->raw.hook == OS_HOOK_INGRESS ? 1 : 2);
+	if (e->raw.protocol) {
+		set_int(b, info, "protocol_num", e->raw.protocol);
+		text_init(&t, buf, sizeof(buf));
+		event_protocol_text(&t, e->raw.protocol);
+		set_bytes(b, info, "protocol_name", buf);
+	}
+	set(b, root, "connection_info", info);
+	if (e->rule[0]) {
+		json_t *rule = json_object();
+
+		set_bytes(b, rule, "name", e->rule);
+		set(b, root, "firewall_rule", rule);
+	}
+}
+
+/* The process that PROC is about: launched, opened or ended; the actor itself where it is none. */
+static void add_process(struct builder *b, json_t *root, const struct event *e)
+{
+	json_t *process;
+
+	if (e->raw.kind == OS_EVENT_PROCESS && e->raw.peer_pid) {
+		process = json_object();
+		set_int(b, process, "pid", e->raw.peer_pid);
+	} else {
+		process = process_object(b, e);
+		if (e->path_state != EVENT_PATH_NONE && e->activity_id == 1) {
+			const char *slash = strrchr(e->path, '/');
+
+			set_bytes(b, process, "name", slash && slash[1] ? slash + 1 : e->path);
+			set(b, process, "file", file_object(b, e->path, 1));
+		}
+	}
+	set(b, root, "process", process);
+	if (e->activity_id == EVENT_ACTIVITY_OTHER && e->path_state != EVENT_PATH_NONE) {
+		json_t *module = json_object();
+
+		set(b, module, "file", file_object(b, e->path, 0));
+		set(b, root, "module", module);
+	}
+}
+
+static void add_finding(struct builder *b, json_t *root, const struct event *e)
+{
+	json_t *info = json_object();
+
+	if (e->from_kernel) {
+		set_format(b, info, "title", "%s in a sandbox", event_hook_get(e->raw.hook)->act);
+		set_format(b, info, "uid", "openshell:%s:%llu", event_hook_name(e->raw.hook),
+			   (unsigned long long)e->time);
+	} else {
+		set_bytes(b, info, "title", e->message);
+		set_format(b, info, "uid", "openshell:host:%llu", (unsigned long long)e->time);
+	}
+	set(b, root, "finding_info", info);
+}
+
+static json_t *product_object(struct builder *b)
+{
+	json_t *product = json_object();
+
+	set_bytes(b, product, "name", "OpenShell");
+	set_bytes(b, product, "vendor_name", "OpenShell");
+	set_bytes(b, product, "version", OPENSHELL_VERSION);
+	return product;
+}
+
+static void add_class(struct builder *b, json_t *root, const struct event *e)
+{
+	switch (e->class) {
+	case EVENT_CLASS_FILE:
+		set(b, root, "file",
+		    file_object(b, e->path_state == EVENT_PATH_NONE ? "(no path)" : e->path, 0));
+		if (e->path2_state != EVENT_PATH_NONE)
+			set(b, root, "file_result", file_object(b, e->path2, 0));
+		break;
+	case EVENT_CLASS_PROC:
+		add_process(b, root, e);
+		break;
+	case EVENT_CLASS_NET:
+		add_network(b, root, e);
+		break;
+	case EVENT_CLASS_FINDING:
+		add_finding(b, root, e);
+		break;
+	case EVENT_CLASS_LIFECYCLE:
+		set(b, root, "app", product_object(b));
+		break;
+	case EVENT_CLASS_CONFIG:
+		break;
+	}
+}
+
+static void add_metadata(struct builder *b, json_t *root, const struct event *e)
+{
+	json_t *metadata = json_object(), *profiles = json_array(), *device = json_object();
+	char host[256] = "";
+
+	set_bytes(b, metadata, "version", EVENT_OCSF_VERSION);
+	set(b, metadata, "product", product_object(b));
+	json_array_append_new(profiles, json_string("host"));
+	if (e->action != EVENT_TOLD)
+		json_array_append_new(profiles, json_string("security_control"));
+	set(b, metadata, "profiles", profiles);
+	set(b, root, "metadata", metadata);
+
+	gethostname(host, sizeof(host) - 1);
+	set_bytes(b, device, "hostname", host);
+	set_int(b, device, "type_id", 0);
+	set(b, root, "device", device);
+}
+
+static void add_outcome(struct builder *b, json_t *root, const struct event *e)
+{
+	static const struct {
+		const char *action, *disposition;
+		int action_id, disposition_id;
+	} outcomes[] = {
+		[EVENT_DENIED] = {"Denied", "Blocked", 2, 2},
+		[EVENT_ALLOWED] = {"Allowed", "Allowed", 1, 1},
+		[EVENT_AUDIT] = {"Allowed", "Logged", 1, 17},
+	};
+	bool failure =
+		e->action == EVENT_DENIED || (e->class == EVENT_CLASS_LIFECYCLE && e->exit_code);
+
+	/* A finding's status is how far it has been looked into, not an outcome. */
+	if (e->class == EVENT_CLASS_FINDING) {
+		set_int(b, root, "status_id", 1);
+		set_bytes(b, root, "status", "New");
+	} else {
+		set_int(b, root, "status_id", failure ? 2 : 1);
+		set_bytes(b, root, "status", failure ? "Failure" : "Success");
+	}
+	if (e->reason[0])
+		set_bytes(b, root, "status_detail", e->reason);
+	if (e->action == EVENT_TOLD)
+		return;
+	set_int(b, root, "action_id", outcomes[e->action].action_id);
+	set_bytes(b, root, "action", outcomes[e->action].action);
+	set_int(b, root, "disposition_id", outcomes[e->action].disposition_id);
+	set_bytes(b, root, "disposition", outcomes[e->action].disposition);
+}
+
+static void set_rights(struct builder *b, json_t *object, const char *key, uint32_t rights)
+{
+	char buf[128];
+	struct text t;
+
+	text_init(&t, buf, sizeof(buf));
+	event_rights_text(&t, rights, ",");
+	set_bytes(b, object, key, buf);
+}
+
+static void add_unmapped(struct builder *b, json_t *root, const struct event *e)
+{
+	json_t *unmapped = json_object();
+
+	set_bytes(b, unmapped, "sandbox", e->sandbox);
+	set_bytes(b, unmapped, "engine", e->engine);
+	if (e->from_kernel) {
+		set_bytes(b, unmapped, "verdict", event_action_label(e));
+		set_bytes(b, unmapped, "hook", event_hook_name(e->raw.hook));
+		set_int(b, unmapped, "host_pid", e->raw.pid);
+		set_int(b, unmapped, "policy_generation", e->raw.generation);
+		if (e->raw.error)
+			set_int(b, unmapped, "error", e->raw.error);
+		if (e->raw.detail)
+			set_int(b, unmapped, "detail", e->raw.detail);
+		if (e->raw.wanted) {
+			set_rights(b, unmapped, "wanted", e->raw.wanted);
+			set_rights(b, unmapped, "held", e->raw.held);
+			set_rights(b, unmapped, "missing", e->missing);
+		}
+	} else {
+		set_bytes(b, unmapped, "context", e->context);
+		if (e->class == EVENT_CLASS_LIFECYCLE && e->activity_id == 4)
+			set_int(b, unmapped, "exit_code", e->exit_code);
+	}
+	set(b, root, "unmapped", unmapped);
+}
+
+static void add_message(struct builder *b, json_t *root, const struct event *e)
+{
+	_cleanup_free_ char *buf = malloc(EVENT_LINE_SIZE);
+	struct text t;
+
+	if (!buf) {
+		b->failed = true;
+		return;
+	}
+	text_init(&t, buf, EVENT_LINE_SIZE);
+	event_line_body(e, &t);
+	set_bytes(b, root, "message", buf);
+}
+
+char *event_ocsf(const struct event *event)
+{
+	struct builder b = {0};
+	json_t *root = json_object();
+	char before[64], *out;
+	int category_uid;
+	const char *category = event_class_category(event->class, &category_uid);
+
+	snprintf(before, sizeof(before), "%s: ", event_class_name(event->class));
+	set_int(&b, root, "time", (json_int_t)(event->time / 1000000u));
+	set_int(&b, root, "class_uid", event->class);
+	set_bytes(&b, root, "class_name", event_class_name(event->class));
+	set_int(&b, root, "category_uid", category_uid);
+	set_bytes(&b, root, "category_name", category);
+	set_int(&b, root, "activity_id", event->activity_id);
+	set_caption(&b, root, "activity_name", "", event->activity);
+	set_int(&b, root, "type_uid", (json_int_t)event->class * 100 + event->activity_id);
+	set_caption(&b, root, "type_name", before, event->activity);
+	set_int(&b, root, "severity_id", event->severity);
+	set_bytes(&b, root, "severity", event_severity_name(event->severity));
+	add_outcome(&b, root, event);
+	add_message(&b, root, event);
+	if (event->repeated)
+		set_int(&b, root, "count", (json_int_t)event->repeated);
+	if (event->from_kernel) {
+		json_t *actor = json_object();
+
+		set(&b, actor, "process", process_object(&b, event));
+		set(&b, root, "actor", actor);
+	}
+	add_class(&b, root, event);
+	add_metadata(&b, root, event);
+	add_unmapped(&b, root, event);
+	out = b.failed ? NULL : json_dumps(root, JSON_COMPACT | JSON_ENSURE_ASCII);
+	json_decref(root);
+	return out;
+}

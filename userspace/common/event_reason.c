@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/event_reason.h"
+
+#include <string.h>
+
+/* The listed path that decides about @path: the longest one at or above it; a deny beats others. */
+static const Openshell__Compiled__V1__PathRule *
+deciding_rule(const Openshell__Compiled__V1__CompiledPolicy *policy, const char *path)
+{
+	const Openshell__Compiled__V1__PathRule *best = NULL;
+	size_t best_len = 0;
+
+	for (size_t i = 0; policy && i < policy->n_paths; i++) {
+		const Openshell__Compiled__V1__PathRule *rule = policy->paths[i];
+		size_t len = strlen(rule->path);
+
+		if (len == 1)
+			len = 0; /* "/" is above everything */
+		if (strncmp(path, rule->path, len) || (path[len] && path[len] != '/'))
+			continue;
+		if (rule->access == OPENSHELL__COMPILED__V1__PATH_ACCESS__PATH_ACCESS_DENY)
+			return rule;
+		if (!best || len >= best_len) {
+			best = rule;
+			best_len = len;
+		}
+	}
+	return best;
+}
+
+static void add_remedies(struct text *t, const struct event *e)
+{
+	static const char *const keys[] = {
+		[EVENT_REMEDY_READ_ONLY] = "filesystem_policy.read_only",
+		[EVENT_REMEDY_READ_WRITE] = "filesystem_policy.read_write",
+		[EVENT_REMEDY_EXEC] = "exec_policy.allow",
+	};
+	struct event_remedy remedy[EVENT_REMEDIES_MAX];
+	size_t n = event_remedies(e, remedy);
+
+	for (size_t i = 0; i < n; i++) {
+		text_add(t, "%s%s: ", i ? " and " : "; ", keys[remedy[i].kind]);
+		text_add_escaped(t, remedy[i].path, strlen(remedy[i].path));
+	}
+	if (n)
+		text_add(t, " would grant it");
+}
+
+static void path_reason(struct text *t, const struct event *e, const struct event_context *ctx)
+{
+	const Openshell__Compiled__V1__PathRule *rule = NULL;
+
+	if (e->path_state == EVENT_PATH_FULL && e->raw.generation == ctx->generation)
+		rule = deciding_rule(ctx->policy, e->path);
+	if (rule && rule->access == OPENSHELL__COMPILED__V1__PATH_ACCESS__PATH_ACCESS_DENY) {
+		text_add(t, "filesystem_policy.deny: ");
+		text_add_escaped(t, rule->path, strlen(rule->path));
+		text_add(t, " forbids it, whatever else is granted");
+		return;
+	}
+	if (e->raw.reason == OS_REASON_NO_ANCHOR) {
+		text_add(t, "path is not in filesystem_policy");
+	} else {
+		event_rights_text(t, e->missing ? e->missing : e->raw.wanted, " and ");
+		text_add(t, "%s not granted", e->missing & (e->missing - 1) ? " are" : " is");
+	}
+	add_remedies(t, e);
+}
+
+static void add_endpoint(struct text *t, const struct event *e)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	bool v6 = memcmp(e->raw.address, mapped, sizeof(mapped));
+
+	if (e->host[0]) {
+		text_add_escaped(t, e->host, strlen(e->host));
+	} else {
+		text_add(t, "%s", v6 ? "(" : "");
+		text_add_address(t, e->raw.address);
+		text_add(t, "%s", v6 ? ")" : "");
+	}
+	text_add(t, ":%u", e->raw.port);
+}
+
+static void add_exe(struct text *t, const struct event *e)
+{
+	if (e->exe[0])
+		text_add_escaped(t, e->exe, strlen(e->exe));
+	else
+		text_add(t, "this executable");
+}
+
+static void network_reason(struct text *t, const struct event *e)
+{
+	if (e->raw.reason == OS_REASON_BINARY && e->rule[0]) {
+		text_add(t, "rule ");
+		text_add_escaped(t, e->rule, strlen(e->rule));
+		text_add(t, " names ");
+		add_endpoint(t, e);
+		text_add(t, ", but neither ");
+		add_exe(t, e);
+		text_add(t, " nor an ancestor of it; network_policies.");
+		text_add_escaped(t, e->rule, strlen(e->rule));
+		text_add(t, ".binaries: ");
+		add_exe(t, e);
+		text_add(t, " would admit it");
+		return;
+	}
+	text_add(t, "endpoint ");
+	add_endpoint(t, e);
+	if (e->raw.reason == OS_REASON_BINARY)
+		text_add(t, " is not allowed for this executable");
+	else
+		text_add(t, " is not allowed by any policy");
+	text_add(t, "; a rule of network_policies with this host, this port and the binary ");
+	add_exe(t, e);
+	text_add(t, " would admit it");
+}
+
+static void forbidden_reason(struct text *t, const struct event *e)
+{
+	text_add(t, "%s is never allowed in a sandbox; no policy can grant it",
+		 event_hook_get(e->raw.hook)->act);
+}
+
+static void other_reason(struct text *t, const struct event *e)
+{
+	text_add(t, "%s reaches outside this sandbox; no policy can grant it",
+		 event_hook_get(e->raw.hook)->act);
+}
+
+/* Without a reason code the rights are all there is to say. */
+static void plain_reason(struct text *t, const struct event *e)
+{
+	if (!e->missing) {
+		text_add(t, "the sandbox does not permit %s", event_hook_get(e->raw.hook)->act);
+		return;
+	}
+	event_rights_text(t, e->missing, " and ");
+	text_add(t, "%s not granted", e->missing & (e->missing - 1) ? " are" : " is");
+}
+
+void event_reason(struct event *event, const struct event_context *ctx)
+{
+	static const char *const fixed[] = {
+		[OS_REASON_DEPTH] = "the object is more than 256 directories deep, past what can "
+				    "be decided",
+		[OS_REASON_NO_POLICY] = "no policy is in force for this sandbox: it was torn down "
+					"or never admitted",
+		[OS_REASON_IDENTITY] = "the running executable is not the one recorded at exec, so "
+				       "no network rule applies to this process",
+		[OS_REASON_FAMILY] = "only TCP and UDP over IPv4 and IPv6 and unix sockets are "
+				     "offered; no policy can grant it",
+		[OS_REASON_OPTION] = "this socket option could move the destination; no policy can "
+				     "grant it",
+		[OS_REASON_NO_IMAGE] = "a pipe, socket or memfd cannot be a program or be mapped "
+				       "executable; no policy can grant it",
+		[OS_REASON_NEVER_ADDRESS] = "loopback, link-local, metadata, multicast and "
+					    "unspecified addresses are never admitted; no policy "
+					    "can grant it",
+	};
+	struct text t;
+
+	text_init(&t, event->reason, sizeof(event->reason));
+	switch (event->raw.reason) {
+	case OS_REASON_RIGHT:
+	case OS_REASON_NO_ANCHOR:
+		path_reason(&t, event, ctx);
+		return;
+	case OS_REASON_NO_ENDPOINT:
+	case OS_REASON_BINARY:
+		network_reason(&t, event);
+		return;
+	case OS_REASON_FORBIDDEN:
+		forbidden_reason(&t, event);
+		return;
+	case OS_REASON_OTHER_SANDBOX:
+		other_reason(&t, event);
+		return;
+	default:
+		break;
+	}
+	if (event->raw.reason < sizeof(fixed) / sizeof(fixed[0]) && fixed[event->raw.reason])
+		text_add(&t, "%s", fixed[event->raw.reason]);
+	else
+		plain_reason(&t, event);
+}

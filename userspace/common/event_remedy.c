@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/event.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* "/a/b" -> "/a"; "/a" -> "/". */
+static void parent_of(const char *path, char *ret)
+{
+	const char *slash = strrchr(path, '/');
+	int len = slash && slash != path ? (int)(slash - path) : 1;
+
+	snprintf(ret, EVENT_PATH_SIZE, "%.*s", len, path);
+}
+
+struct remedies {
+	struct event_remedy *list;
+	size_t len;
+};
+
+static void add(struct remedies *r, enum event_remedy_kind kind, const char *path, bool parent)
+{
+	struct event_remedy *new = &r->list[r->len];
+
+	if (r->len == EVENT_REMEDIES_MAX)
+		return;
+	if (parent)
+		parent_of(path, new->path);
+	else
+		snprintf(new->path, sizeof(new->path), "%s", path);
+	new->kind = kind;
+	for (size_t i = 0; i < r->len; i++)
+		if (r->list[i].kind == kind && !strcmp(r->list[i].path, new->path))
+			return;
+	r->len++;
+}
+
+static void path_remedies(const struct event *e, struct remedies *r)
+{
+	uint32_t missing = e->missing;
+	bool first = e->path_state == EVENT_PATH_FULL;
+	bool second = e->path2_state == EVENT_PATH_FULL;
+
+	/*
+	 * A name is made in, and taken from, a directory: that is what has to be writable, since
+	 * the object itself may not be there the next time. A rename needs both its ends.
+	 */
+	if (e->raw.hook == OS_HOOK_PATH_RENAME && missing & (OS_RIGHT_REMOVE | OS_RIGHT_CREATE)) {
+		if (first)
+			add(r, EVENT_REMEDY_READ_WRITE, e->path, true);
+		if (second)
+			add(r, EVENT_REMEDY_READ_WRITE, e->path2, true);
+		return;
+	}
+	if (missing & OS_RIGHT_CREATE) {
+		if (second)
+			add(r, EVENT_REMEDY_READ_WRITE, e->path2, true);
+		else if (first)
+			add(r, EVENT_REMEDY_READ_WRITE, e->path, e->raw.flags & OS_EVENT_NEW_NAME);
+	}
+	if (!first)
+		return;
+	if (missing & OS_RIGHT_REMOVE)
+		add(r, EVENT_REMEDY_READ_WRITE, e->path, true);
+	if (missing & (OS_RIGHT_WRITE | OS_RIGHT_ATTR))
+		add(r, EVENT_REMEDY_READ_WRITE, e->path, false);
+	else if (missing & OS_RIGHTS_READ)
+		add(r, EVENT_REMEDY_READ_ONLY, e->path, false);
+	if (missing & (OS_RIGHT_EXEC | OS_RIGHT_LIBRARY)) {
+		/* What may be read may be executed, unless exec_policy says less. */
+		if (e->raw.held & OS_RIGHT_READ)
+			add(r, EVENT_REMEDY_EXEC, e->path, false);
+		else if (!(missing & (OS_RIGHT_WRITE | OS_RIGHT_ATTR)))
+			add(r, EVENT_REMEDY_READ_ONLY, e->path, false);
+	}
+}
+
+size_t event_remedies(const struct event *event, struct event_remedy ret[EVENT_REMEDIES_MAX])
+{
+	struct remedies r = {.list = ret};
+
+	if (!event->from_kernel || (event->action != EVENT_DENIED && event->action != EVENT_AUDIT))
+		return 0;
+	switch (event->raw.reason) {
+	case OS_REASON_RIGHT:
+	case OS_REASON_NO_ANCHOR:
+		path_remedies(event, &r);
+		break;
+	case OS_REASON_NO_ENDPOINT:
+	case OS_REASON_BINARY:
+		if (event->exe_state == EVENT_PATH_FULL && event->raw.port)
+			add(&r, EVENT_REMEDY_NETWORK, "", false);
+		break;
+	default:
+		break;
+	}
+	return r.len;
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/event_repeat.h"
+
+#include "common/cleanup.h"
+
+#include <string.h>
+#include <sys/random.h>
+
+#define WINDOW_NS 1000000000u
+#define WAYS	  4
+#define SETS	  (EVENT_REPEAT_KINDS / WAYS)
+
+struct kind {
+	uint64_t hash; /* 0 = free */
+	uint64_t start, used;
+	uint64_t left_out;
+	unsigned int told;
+	struct event *last; /* the last one left out, while left_out > 0 */
+};
+
+struct event_repeat {
+	struct kind kind[SETS][WAYS];
+	struct event_repeat_sink sink;
+	uint64_t seed;
+	unsigned int per_second, kept;
+};
+
+struct event_repeat *event_repeat_new(unsigned int per_second, struct event_repeat_sink sink)
+{
+	struct event_repeat *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return NULL;
+	r->per_second = per_second;
+	r->sink = sink;
+	/* So that an agent cannot pick names that collide and hide behind each other. */
+	if (getrandom(&r->seed, sizeof(r->seed), GRND_NONBLOCK) != sizeof(r->seed))
+		r->seed = (uint64_t)(uintptr_t)r;
+	return r;
+}
+
+static uint64_t mix(uint64_t hash, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+
+	for (size_t i = 0; i < len; i++) {
+		hash = (hash ^ p[i]) * 0x9e3779b97f4a7c15u;
+		hash ^= hash >> 29;
+	}
+	return hash;
+}
+
+static uint64_t hash_of(const struct event_repeat *r, const struct event *e)
+{
+	const struct os_event *raw = &e->raw;
+	uint64_t hash = r->seed;
+
+	hash = mix(hash, &raw->hook, sizeof(raw->hook));
+	hash = mix(hash, &raw->verdict, sizeof(raw->verdict));
+	hash = mix(hash, &raw->reason, sizeof(raw->reason));
+	hash = mix(hash, &raw->wanted, sizeof(raw->wanted));
+	hash = mix(hash, &raw->detail, sizeof(raw->detail));
+	hash = mix(hash, &raw->family, sizeof(raw->family));
+	hash = mix(hash, &raw->protocol, sizeof(raw->protocol));
+	hash = mix(hash, &raw->port, sizeof(raw->port));
+	hash = mix(hash, raw->address, sizeof(raw->address));
+	hash = mix(hash, &raw->peer_pid, sizeof(raw->peer_pid));
+	/* Ends of strings included, so that what is in one cannot move into the next. */
+	hash = mix(hash, e->exe, strlen(e->exe) + 1);
+	hash = mix(hash, e->path, strlen(e->path) + 1);
+	hash = mix(hash, e->path2, strlen(e->path2) + 1);
+	return hash ? hash : 1;
+}
+
+static void tell_sum(struct event_repeat *r, struct kind *kind)
+{
+	if (!kind->left_out)
+		return;
+	kind->last->repeated = kind->left_out;
+	r->sink.tell(r->sink.arg, kind->last);
+	free(kind->last);
+	kind->last = NULL;
+	kind->left_out = 0;
+	r->kept--;
+}
+
+static struct kind *find(struct event_repeat *r, uint64_t hash, uint64_t now)
+{
+	struct kind *set = r->kind[hash % SETS], *oldest = &set[0];
+
+	for (size_t i = 0; i < WAYS; i++) {
+		if (set[i].hash == hash)
+			return &set[i];
+		if (set[i].used < oldest->used)
+			oldest = &set[i];
+	}
+	tell_sum(r, oldest);
+	*oldest = (struct kind){.hash = hash, .start = now};
+	return oldest;
+}
+
+bool event_repeat_take(struct event_repeat *repeat, const struct event *event, uint64_t now)
+{
+	struct kind *kind;
+
+	if (!event->from_kernel || (event->action != EVENT_DENIED && event->action != EVENT_AUDIT))
+		return true;
+	kind = find(repeat, hash_of(repeat, event), now);
+	kind->used = now;
+	if (now - kind->start >= WINDOW_NS) {
+		tell_sum(repeat, kind);
+		kind->start = now;
+		kind->told = 0;
+	}
+	if (kind->told < repeat->per_second) {
+		kind->told++;
+		return true;
+	}
+	if (!kind->last) {
+		if (repeat->kept == EVENT_REPEAT_KEPT)
+			return true;
+		kind->last = malloc(sizeof(*kind->last));
+		if (!kind->last)
+			return true;
+		repeat->kept++;
+	}
+	*kind->last = *event;
+	kind->left_out++;
+	return false;
+}
+
+void event_repeat_flush(struct event_repeat *repeat, uint64_t now, bool all)
+{
+	struct kind *kind = &repeat->kind[0][0];
+
+	if (!repeat->kept)
+		return;
+	for (size_t i = 0; i < EVENT_REPEAT_KINDS; i++) {
+		if (!kind[i].left_out || (!all && now - kind[i].start < WINDOW_NS))
+			continue;
+		tell_sum(repeat, &kind[i]);
+		kind[i].start = now;
+		kind[i].told = 0;
+	}
+}
+
+bool event_repeat_pending(const struct event_repeat *repeat)
+{
+	return repeat->kept > 0;
+}
+
+void event_repeat_free(struct event_repeat *repeat)
+{
+	if (!repeat)
+		return;
+	for (size_t i = 0; i < EVENT_REPEAT_KINDS; i++)
+		free((&repeat->kind[0][0])[i].last);
+	free(repeat);
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/event_reader.h"
+
+#include "common/cleanup.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <string.h>
+
+struct event_reader {
+	struct ring_buffer *ring;
+	struct event_sink sink;
+	int left; /* events that this call may still hand out */
+	int done; /* handed out by this call */
+};
+
+#define STOP (-ECANCELED) /* what on_event() ends a batch with; never leaves this file */
+
+static int on_event(void *arg, void *data, size_t size)
+{
+	struct event_reader *reader = arg;
+
+	reader->sink.event(reader->sink.arg, data, size);
+	reader->done++;
+	/* libbpf has already passed this record when it stops here: none is seen twice. */
+	return --reader->left > 0 ? 0 : STOP;
+}
+
+int event_ring_create(const char *name, uint32_t bytes, int *ret_fd, struct error *err)
+{
+	int fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, name, 0, 0, bytes, NULL);
+
+	if (fd < 0)
+		return error_set(err, -errno, "creating a ring buffer of %u bytes: %m", bytes);
+	*ret_fd = fd;
+	return 0;
+}
+
+int event_reader_open(int ring_fd, const struct event_sink *sink, struct event_reader **ret_reader,
+		      struct error *err)
+{
+	_cleanup_free_ struct event_reader *reader = calloc(1, sizeof(*reader));
+
+	if (!reader)
+		return error_set(err, -ENOMEM, "out of memory");
+	reader->sink = *sink;
+	reader->ring = ring_buffer__new(ring_fd, on_event, reader, NULL);
+	if (!reader->ring)
+		return error_set(err, -errno, "mapping the event ring buffer: %m");
+	*ret_reader = TAKE_PTR(reader);
+	return 0;
+}
+
+int event_reader_fd(const struct event_reader *reader)
+{
+	return ring_buffer__epoll_fd(reader->ring);
+}
+
+int event_reader_consume(struct event_reader *reader)
+{
+	int r;
+
+	reader->left = EVENT_READER_BATCH;
+	reader->done = 0;
+	r = ring_buffer__consume(reader->ring);
+	return r < 0 && r != STOP ? r : reader->done;
+}
+
+int event_reader_drain(struct event_reader *reader)
+{
+	int total = 0, r;
+
+	do {
+		r = event_reader_consume(reader);
+		if (r < 0)
+			return r;
+		total += r;
+	} while (r == EVENT_READER_BATCH);
+	return total;
+}
+
+void event_reader_free(struct event_reader *reader)
+{
+	if (!reader)
+		return;
+	ring_buffer__free(reader->ring);
+	free(reader);
+}
+
+int event_counters_read(int count_fd, struct event_counters *ret_counters)
+{
+	_cleanup_free_ uint64_t *per_cpu = NULL;
+	struct event_counters counters = {0};
+	int cpus = libbpf_num_possible_cpus();
+
+	if (cpus < 0)
+		return cpus;
+	per_cpu = calloc((size_t)cpus, sizeof(*per_cpu));
+	if (!per_cpu)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < OS_COUNT_MAX; i++) {
+		if (bpf_map_lookup_elem(count_fd, &i, per_cpu) < 0)
+			return -errno;
+		for (int cpu = 0; cpu < cpus; cpu++)
+			counters.value[i] += per_cpu[cpu];
+	}
+	*ret_counters = counters;
+	return 0;
+}
+
+void event_counters_since(const struct event_counters *before, const struct event_counters *now,
+			  struct event_counters *ret_counters)
+{
+	for (size_t i = 0; i < OS_COUNT_MAX; i++)
+		ret_counters->value[i] = now->value[i] - before->value[i];
+}
