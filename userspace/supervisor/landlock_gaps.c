@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/landlock.h"
+#include "common/cleanup.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/*
+ * The one list of what is weaker under Landlock: it drives the sentence at the start of a run, the
+ * rows of `doctor` and docs/backends.md (a test compares them). A gap whose `remains` is NULL is
+ * listed because something else than Landlock holds it, and a reader should know what.
+ */
+const struct landlock_gap landlock_gaps[] = {
+	{"exec_by_mapping", "map a readable file executable, or start it through ld.so", 0,
+	 "files that exec_policy denies, and writable paths with allow_writable: false, are on "
+	 "noexec "
+	 "mounts",
+	 "a program that exec_policy.allow leaves out can still be run through ld.so or mmap"},
+	{"memfd_exec", "execute a memfd", 0, "vm.memfd_noexec of the sandbox's pid namespace (6.3)",
+	 "kernels before 6.3 execute memfds"},
+	{"unix_path_read_only", "connect to a unix socket below a read_only path", 9,
+	 "sockets that exist at start are masked, and what is not listed is not there",
+	 "a socket that somebody makes below a read_only path later can be connected to"},
+	{"unix_abstract", "connect to another's abstract unix socket", 6, NULL,
+	 "the host's abstract unix sockets can be connected to"},
+	{"file_receive", "use a file descriptor that a process outside passes", 0,
+	 "no socket leads outside, except those of read_write paths",
+	 "a server on a unix socket below a read_write path can pass any file in"},
+	{"metadata", "look at names, metadata and links: stat, readlink, chdir, O_PATH", 0,
+	 "what is not listed is masked or not there",
+	 "in /, /dev and /proc, names and metadata can be seen"},
+	{"attributes", "change mode, owner, times and extended attributes", 0,
+	 "read_only paths are on read-only mounts, what is not listed is not there", NULL},
+	{"truncate", "truncate a file that is not writable", 3,
+	 "read_only paths are on read-only mounts, what is not listed is not there", NULL},
+	{"ioctl", "ioctl on a device that is only readable", 5,
+	 "the cgroup's device list: null, zero, full, random, urandom and terminals", NULL},
+	{"signals", "signal a process outside", 6, "the sandbox's pid namespace", NULL},
+	{"refer", "(stricter) link or rename between directories: always EXDEV", 2,
+	 "programs fall back to copying", NULL},
+	{"replaced_file", "reach a denied or read_only path inside a read_write one", 0,
+	 "a mount on that file or directory",
+	 "when a process outside replaces such a file, the new one is as writable as what is "
+	 "around it, and a denied path that does not exist at start can be made"},
+	{"hot_swap", "(fixed) change filesystem_policy while the sandbox runs", 0, NULL,
+	 "the filesystem section stays as it was at start"},
+	{"events", "(blind) see, audit or learn file decisions", 0,
+	 "ABI 7 writes denials to the kernel's audit log",
+	 "denied files are not in the decision log, and --audit and --learn do not cover files"},
+};
+
+const size_t landlock_gaps_len = ARRAY_LEN(landlock_gaps);
+
+bool landlock_gap_open(const struct landlock_gap *gap, int abi)
+{
+	return gap->remains && (gap->since_abi == 0 || abi < gap->since_abi);
+}
+
+const char *landlock_gaps_describe(int abi, char *buf, size_t size)
+{
+	size_t len;
+	const char *separator = "";
+
+	snprintf(buf, size, "files are held by Landlock ABI %d and mounts, not by BPF-LSM: ", abi);
+	for (size_t i = 0; i < landlock_gaps_len; i++) {
+		if (!landlock_gap_open(&landlock_gaps[i], abi))
+			continue;
+		len = strlen(buf);
+		snprintf(buf + len, size - len, "%s%s", separator, landlock_gaps[i].remains);
+		separator = "; ";
+	}
+	return buf;
+}
