@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Starts a sandbox's processes. clone3() puts a small init of ours straight into the sandbox's
- * cgroup and into its own mount, pid, ipc and uts namespaces; init makes the planned mounts and
- * waits. The caller then resolves the policy in that mount namespace, puts it in force and lets
- * init go on; init starts the agent, drops everything (capabilities, identity, seccomp, Landlock),
- * reaps, and ends with the agent. If the caller dies, init is killed by the kernel, and with it
- * everything in its pid namespace. Fails closed: any step that does not work ends the launch.
- * One thread; the caller owns the struct launch.
+ * cgroup and into its own mount, pid, ipc and uts namespaces; init makes the planned mounts, drops
+ * everything (capabilities, identity, system calls) and waits. The caller then resolves the policy
+ * in that mount namespace, puts it in force and lets init go on; init starts the agent, reaps, and
+ * ends with the agent. If the caller dies, init is killed by the kernel, and with it
+ * everything in its pid namespace; so the thread that calls launch_start() has to live as long as
+ * the sandbox. Fails closed: any step that does not work ends the launch. The caller owns the
+ * struct launch and uses it from one thread.
  */
 #pragma once
 
@@ -19,30 +20,32 @@
 #include <sys/types.h>
 
 struct launch_spec {
-	char *const *argv;	 /* the agent's command; argv[0] is searched in PATH of envp */
-	char *const *envp;	 /* its whole environment */
-	const char *workdir;	 /* inside the sandbox */
-	const char *hostname;	 /* of the uts namespace */
-	uid_t uid;		 /* never 0 */
-	gid_t gid;		 /* never 0 */
-	const gid_t *groups;	 /* supplementary groups */
+	char *const *argv;    /* the agent's command; argv[0] is searched in PATH of envp */
+	char *const *envp;    /* its whole environment */
+	const char *workdir;  /* inside the sandbox */
+	const char *hostname; /* of the uts namespace */
+	uid_t uid;	      /* never 0 */
+	gid_t gid;	      /* never 0 */
+	const gid_t *groups;  /* supplementary groups */
 	size_t groups_len;
-	int cgroup_fd;		 /* the sandbox's cgroup-v2 directory */
-	int stdio[3];		 /* pipes or a pty's slave side; never the caller's own terminal */
-	bool tty;		 /* stdio[0] is a pty slave: becomes the controlling terminal */
+	int cgroup_fd; /* the sandbox's cgroup-v2 directory */
+	int stdio[3];  /* pipes or a pty's slave side; never the caller's own terminal */
+	bool tty;      /* stdio[0] is a pty slave: becomes the controlling terminal */
 	const struct mount_plan *mounts;
 };
 
 struct launch {
-	pid_t init_pid;	 /* in the caller's pid namespace */
-	int init_pidfd;	 /* readable when the sandbox has ended */
-	int control_fd;	 /* to init */
+	pid_t init_pid; /* in the caller's pid namespace */
+	int init_pidfd; /* readable when the sandbox has ended */
+	int control_fd; /* to init */
+	int status_fd;	/* from init, and from the agent up to its execve() */
+	int status;	/* what launch_wait() gave, once it ended */
 };
 
 #define LAUNCH_EMPTY                                                                               \
 	(struct launch)                                                                            \
 	{                                                                                          \
-		.init_pid = -1, .init_pidfd = -1, .control_fd = -1                                 \
+		.init_pid = -1, .init_pidfd = -1, .control_fd = -1, .status_fd = -1, .status = -1  \
 	}
 
 /*
@@ -62,7 +65,8 @@ int launch_go(struct launch *launch, int landlock_fd, struct error *err);
 /* Send @signal to the agent's process group (0 < signal < 65). -ESRCH once it has ended. */
 int launch_signal(struct launch *launch, int signal);
 
-/* Wait for the end. *ret_status = exit code, or 128 + signal. -EAGAIN if @block is false and it runs. */
+/* Wait for the end. *ret_status = exit code, or 128 + signal. -EAGAIN if @block is false and it
+ * runs. */
 int launch_wait(struct launch *launch, bool block, int *ret_status);
 
 /* Kill everything in the sandbox's pid namespace, reap init, close descriptors. Idempotent. */

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The first process of a sandbox. It starts as a copy of the supervisor, in new namespaces, and
+ * takes the way down in one direction only: mounts, limits, identity and capabilities, system call
+ * filter; all of that before it reports ready, so that no policy has to allow any of it. Then it
+ * waits for the word to go, starts the agent, which inherits everything given up by then, and
+ * stays to reap, to forward signals and to end the pid namespace when the agent ends.
+ * A copy of a process that may have had threads: it allocates nothing and takes no lock. Fails
+ * closed: a step that does not work is reported and ends the sandbox.
+ */
+#pragma once
+
+#include "common/error.h"
+#include "supervisor/launch.h"
+
+#include <linux/filter.h>
+#include <stdint.h>
+
+/* From init, or from the agent before its execve(), over the status pipe; fits PIPE_BUF. */
+enum init_report_kind {
+	INIT_REPORT_READY = 1,
+	INIT_REPORT_EXEC,   /* execve() comes next; end of file says that it succeeded */
+	INIT_REPORT_FAILED, /* error says why; init ends */
+};
+
+struct init_report {
+	uint32_t kind; /* enum init_report_kind */
+	struct error error;
+};
+
+/* To init, over the control socket. End of file: the supervisor has died. */
+enum init_order_kind {
+	INIT_ORDER_GO = 1, /* with a Landlock ruleset's descriptor, or without */
+	INIT_ORDER_SIGNAL, /* to the agent's process group */
+};
+
+struct init_order {
+	uint32_t kind;	/* enum init_order_kind */
+	int32_t signal; /* INIT_ORDER_SIGNAL */
+};
+
+struct init_context {
+	const struct launch_spec *spec;
+	const struct sock_fprog *seccomp;
+	int control_fd; /* SOCK_SEQPACKET */
+	int status_fd;	/* pipe's write end */
+};
+
+/* The body of the process; ends with the agent's exit code, or 128 + its signal. */
+void init_main(const struct init_context *context) __attribute__((noreturn));
