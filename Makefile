@@ -27,6 +27,8 @@ BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -D__bpf__ -Wall -W
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
+# Generated headers are inputs of many rules: kept, not made again at each run.
+.SECONDARY:
 
 include mk/bpf.mk
 include mk/userspace.mk
