@@ -12,7 +12,7 @@ struct verb {
 };
 
 static const struct verb verbs[] = {
-	{"policy", "pol", NULL, "check or compile policy files"},
+	{"policy", "pol", verb_policy, "check or compile policy files"},
 };
 
 static int usage(FILE *out)

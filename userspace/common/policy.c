@@ -110,8 +110,7 @@ int policy_load_file(const char *path, struct policy **ret_policy, struct diagno
 	/* Without O_NONBLOCK a FIFO without a writer would hold us here. */
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
-		return error_set_at(err, -errno, path, 0, 0, "cannot be read: %s",
-				    strerror(errno));
+		return error_set_at(err, -errno, path, 0, 0, "cannot be read: %s", strerror(errno));
 	r = check_file(fd, path, diag, err);
 	if (r < 0)
 		return r;

@@ -9,7 +9,9 @@
 #include <string.h>
 
 #define V4(a, b, c, d, bits)                                                                       \
-	{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d}, 96 + (bits)}
+	{                                                                                          \
+		{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d}, 96 + (bits)                \
+	}
 
 struct never_range {
 	struct policy_cidr cidr;
@@ -114,8 +116,7 @@ const char *policy_cidr_format(const struct policy_cidr *cidr, bool is_host,
 	if (is_host && cidr->prefix == 128)
 		snprintf(buf, POLICY_CIDR_TEXT_MAX, "%s", address);
 	else
-		snprintf(buf, POLICY_CIDR_TEXT_MAX, "%s/%u", address,
-			 cidr->prefix - (v4 ? 96 : 0));
+		snprintf(buf, POLICY_CIDR_TEXT_MAX, "%s/%u", address, cidr->prefix - (v4 ? 96 : 0));
 	return buf;
 }
 
@@ -177,7 +178,7 @@ const char *policy_never_name(enum policy_never never)
 bool policy_cidr_is_private(const struct policy_cidr *cidr)
 {
 	static const struct policy_cidr ranges[] = {
-		V4(10, 0, 0, 0, 8),   V4(172, 16, 0, 0, 12), V4(192, 168, 0, 0, 16),
+		V4(10, 0, 0, 0, 8),    V4(172, 16, 0, 0, 12), V4(192, 168, 0, 0, 16),
 		V4(100, 64, 0, 0, 10), {{0xfc}, 7},
 	};
 

@@ -17,8 +17,7 @@ const char *policy_protocol_name(const struct policy_endpoint *endpoint)
 					: "an endpoint without protocol";
 }
 
-bool policy_check_glob(const struct policy_string *glob, const char *name,
-		       struct diagnostics *diag)
+bool policy_check_glob(const struct policy_string *glob, const char *name, struct diagnostics *diag)
 {
 	const char *why = policy_glob_check(glob->value);
 

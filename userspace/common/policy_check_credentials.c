@@ -72,8 +72,8 @@ static void check_binding(const struct policy_endpoint *endpoint, struct diagnos
 
 	if (!policy_given(binding->head))
 		return;
-	if (binding->provider.value && (!*binding->provider.value ||
-					strlen(binding->provider.value) > 253))
+	if (binding->provider.value &&
+	    (!*binding->provider.value || strlen(binding->provider.value) > 253))
 		policy_error(diag, binding->provider.at, "endpoint.binding",
 			     "'provider' must name a provider");
 	if (!inspected && !endpoint->allow_uninspected_credentials.value &&

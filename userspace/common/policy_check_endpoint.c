@@ -34,8 +34,7 @@ static void check_host(const struct policy_string *host, bool *ret_private,
 		return;
 	}
 	if (!strcmp(canonical, "localhost") ||
-	    (strlen(canonical) > 10 &&
-	     !strcmp(canonical + strlen(canonical) - 10, ".localhost")))
+	    (strlen(canonical) > 10 && !strcmp(canonical + strlen(canonical) - 10, ".localhost")))
 		policy_warning(diag, host->at, "endpoint.localhost",
 			       "host '%s' is never reachable: the host's loopback is refused, and "
 			       "the sandbox's own listeners need no rule",
@@ -99,7 +98,8 @@ static void check_ports(const struct policy_endpoint *endpoint, bool is_private,
 		if (why)
 			check_control_port(&ports->items[i], why, diag);
 		for (size_t j = 0; j < i && i < 1024; j++) {
-			if (!ports->items[i].value || ports->items[j].value != ports->items[i].value)
+			if (!ports->items[i].value ||
+			    ports->items[j].value != ports->items[i].value)
 				continue;
 			policy_warning(diag, ports->items[i].at, "endpoint.port",
 				       "port %lld is listed twice",
@@ -138,8 +138,8 @@ static void only_for(bool given, struct policy_place at, const char *key, bool f
 	bool unknown = policy_given(endpoint->protocol) && !endpoint->protocol.value;
 
 	if (given && !fits && !unknown)
-		policy_error(diag, at, "endpoint.protocol-key",
-			     "'%s' is for %s, and this is %s", key, where,
+		policy_error(diag, at, "endpoint.protocol-key", "'%s' is for %s, and this is %s",
+			     key, where,
 			     endpoint->protocol.value == POLICY_PROTOCOL_TCP
 				     ? "protocol tcp, which is not inspected"
 				     : policy_protocol_name(endpoint));

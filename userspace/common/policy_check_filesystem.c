@@ -38,8 +38,7 @@ static bool has_parent_step(const char *path)
 }
 
 /* What holds for every path in a policy, glob or not. */
-static bool check_path(const struct policy_string *path, const char *name,
-		       struct diagnostics *diag)
+static bool check_path(const struct policy_string *path, const char *name, struct diagnostics *diag)
 {
 	if (path->value[0] != '/')
 		policy_error(diag, path->at, "path.absolute",
@@ -51,8 +50,7 @@ static bool check_path(const struct policy_string *path, const char *name,
 			     name);
 	else if (strlen(path->value) > POLICY_PATH_BYTES_MAX)
 		policy_error(diag, path->at, "path.length",
-			     "a path in '%s' is longer than %d bytes", name,
-			     POLICY_PATH_BYTES_MAX);
+			     "a path in '%s' is longer than %d bytes", name, POLICY_PATH_BYTES_MAX);
 	else
 		return true;
 	return false;
@@ -202,7 +200,8 @@ void policy_check_exec(const struct policy *policy, struct diagnostics *diag)
 	check_exec_list(&policy->exec.deny, "exec_policy.deny", diag);
 }
 
-/* Exactly what the published schema takes: the name `sandbox`, or a decimal id that is not root's. */
+/* Exactly what the published schema takes: the name `sandbox`, or a decimal id that is not root's.
+ */
 static void check_identity(const struct policy_string *identity, const char *name,
 			   struct diagnostics *diag)
 {

@@ -125,9 +125,10 @@ static void check_http_method(const struct l7_check *check, const struct policy_
 	if (!method->value || !strcmp(method->value, "*"))
 		return;
 	if (!is_method(method->value)) {
-		policy_error(check->diag, method->at, "rule.method",
-			     "method '%s' is not a method: write one, such as GET, or \"*\" for all",
-			     method->value);
+		policy_error(
+			check->diag, method->at, "rule.method",
+			"method '%s' is not a method: write one, such as GET, or \"*\" for all",
+			method->value);
 	} else if (!strcasecmp(method->value, "WEBSOCKET_TEXT")) {
 		policy_error(check->diag, method->at, "rule.method",
 			     "method WEBSOCKET_TEXT needs protocol websocket");
@@ -135,8 +136,8 @@ static void check_http_method(const struct l7_check *check, const struct policy_
 		near = policy_word_nearest(method->value, policy_words_http_method);
 		if (near)
 			policy_warning(check->diag, method->at, "rule.method",
-				       "method '%s' is unusual (did you mean '%s'?)",
-				       method->value, near);
+				       "method '%s' is unusual (did you mean '%s'?)", method->value,
+				       near);
 	}
 }
 
@@ -273,10 +274,11 @@ static void check_tool(const struct l7_check *check, const struct policy_strings
 				     "tool '%s' is a glob, which needs 'strict_tool_names: true'",
 				     glob->value);
 		else if (!pattern && mcp_is_strict(check->endpoint) && !is_tool_name(glob->value))
-			policy_error(check->diag, glob->at, "rule.tool",
-				     "tool '%s' can never match: with strict tool names a name is 1 "
-				     "to 128 letters, digits, '_', '.' or '-'",
-				     glob->value);
+			policy_error(
+				check->diag, glob->at, "rule.tool",
+				"tool '%s' can never match: with strict tool names a name is 1 "
+				"to 128 letters, digits, '_', '.' or '-'",
+				glob->value);
 	}
 }
 

@@ -18,8 +18,7 @@ static void check_patterns(const struct policy_strings *patterns, struct diagnos
 				     "host '%s' is refused: %s", patterns->items[i].value, why);
 }
 
-static void check_middleware(const struct policy_middleware *middleware,
-			     struct diagnostics *diag)
+static void check_middleware(const struct policy_middleware *middleware, struct diagnostics *diag)
 {
 	const struct policy_selector *endpoints = &middleware->endpoints;
 	size_t patterns = endpoints->include.count + endpoints->exclude.count;
@@ -86,10 +85,11 @@ static void check_uninspected(const struct policy *policy,
 			    !selects(&middleware->endpoints.include, canonical, steps) ||
 			    selects(&middleware->endpoints.exclude, canonical, steps))
 				continue;
-			policy_warning(diag, endpoint->tls.at, "middleware.tls-skip",
-				       "middleware '%s' fails closed and cannot see what 'tls: skip' "
-				       "hides: connections to '%s' will be refused",
-				       middleware->head.key, canonical);
+			policy_warning(
+				diag, endpoint->tls.at, "middleware.tls-skip",
+				"middleware '%s' fails closed and cannot see what 'tls: skip' "
+				"hides: connections to '%s' will be refused",
+				middleware->head.key, canonical);
 		}
 	}
 }
@@ -115,14 +115,15 @@ static void check_orders(const struct policy_middleware *middlewares, size_t cou
 	qsort(sorted, count, sizeof(sorted[0]), order_compare);
 	for (size_t i = 1; i < count; i++)
 		if (sorted[i]->order.value == sorted[i - 1]->order.value)
-			policy_error(diag,
-				     policy_given(sorted[i]->order) ? sorted[i]->order.at
-								    : sorted[i]->head.at,
-				     "middleware.order",
-				     "middleware '%s' has the same 'order' %lld as '%s': which runs "
-				     "first must be said",
-				     sorted[i]->head.key, (long long)sorted[i]->order.value,
-				     sorted[i - 1]->head.key);
+			policy_error(
+				diag,
+				policy_given(sorted[i]->order) ? sorted[i]->order.at
+							       : sorted[i]->head.at,
+				"middleware.order",
+				"middleware '%s' has the same 'order' %lld as '%s': which runs "
+				"first must be said",
+				sorted[i]->head.key, (long long)sorted[i]->order.value,
+				sorted[i - 1]->head.key);
 }
 
 int policy_check_middlewares(const struct policy *policy, struct diagnostics *diag)

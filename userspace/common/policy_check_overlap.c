@@ -173,7 +173,8 @@ static const char *connection_conflict(const struct contender *a, const struct c
 {
 	const struct policy_endpoint *x = a->endpoint, *y = b->endpoint;
 
-	if ((x->protocol.value == POLICY_PROTOCOL_TCP) != (y->protocol.value == POLICY_PROTOCOL_TCP))
+	if ((x->protocol.value == POLICY_PROTOCOL_TCP) !=
+	    (y->protocol.value == POLICY_PROTOCOL_TCP))
 		return "protocol (one is tcp)";
 	if ((x->tls.value == POLICY_TLS_SKIP) != (y->tls.value == POLICY_TLS_SKIP))
 		return "tls";
@@ -217,7 +218,8 @@ static bool same_versions(const struct policy_endpoint *x, const struct policy_e
 	size_t count_a = a->count ? a->count : 1, count_b = b->count ? b->count : 1;
 
 	for (size_t i = 0; i < count_a + count_b; i++) {
-		const struct policy_string *item = i < count_a ? &items_a[i] : &items_b[i - count_a];
+		const struct policy_string *item =
+			i < count_a ? &items_a[i] : &items_b[i - count_a];
 		const struct policy_string *other = i < count_a ? items_b : items_a;
 		size_t count = i < count_a ? count_b : count_a;
 		bool found = false;
@@ -285,12 +287,13 @@ static int compare_pair(struct contest *contest, const struct contender *a,
 		}
 	}
 	if (conflict)
-		policy_error(contest->diag, y->head.at, "endpoint.overlap",
-			     "endpoint '%s' port %lld of '%s' overlaps '%s' of '%s' in line %d, and "
-			     "they differ in %s",
-			     b->host[0] ? b->host : "by address", (long long)port, b->rule->head.key,
-			     a->host[0] ? a->host : "by address", a->rule->head.key,
-			     x->head.at.line, conflict);
+		policy_error(
+			contest->diag, y->head.at, "endpoint.overlap",
+			"endpoint '%s' port %lld of '%s' overlaps '%s' of '%s' in line %d, and "
+			"they differ in %s",
+			b->host[0] ? b->host : "by address", (long long)port, b->rule->head.key,
+			a->host[0] ? a->host : "by address", a->rule->head.key, x->head.at.line,
+			conflict);
 	return 0;
 }
 
@@ -313,8 +316,8 @@ static int gather(struct contest *contest, const struct policy *policy)
 
 int policy_check_overlap(const struct policy *policy, struct diagnostics *diag)
 {
-	__attribute__((cleanup(contest_clear))) struct contest contest = {
-		.steps = OVERLAP_STEPS, .diag = diag};
+	__attribute__((cleanup(contest_clear))) struct contest contest = {.steps = OVERLAP_STEPS,
+									  .diag = diag};
 	const struct policy_rule *rules = policy->rules.items;
 	size_t total = 0;
 	int r;

@@ -61,8 +61,8 @@ static void check_rule(const struct policy_rule *rule, struct diagnostics *diag)
 		check_binary(&binaries[i], diag);
 	if (rule->binaries.count > POLICY_BINARIES_MAX)
 		policy_error(diag, rule->binaries.at, "rule.binaries",
-			     "%zu binaries in one network policy: at most %d",
-			     rule->binaries.count, POLICY_BINARIES_MAX);
+			     "%zu binaries in one network policy: at most %d", rule->binaries.count,
+			     POLICY_BINARIES_MAX);
 	if (!rule->endpoints.count)
 		policy_warning(diag, rule->head.at, "rule.endpoints",
 			       "network policy '%s' has no endpoints: it admits nothing",

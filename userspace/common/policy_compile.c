@@ -155,7 +155,7 @@ static int path_compare(const void *a, const void *b)
 	return r ? r : path_rank(x->access) - path_rank(y->access);
 }
 
-static int add_paths(struct arena *arena, PB(CompiledPolicy) *compiled,
+static int add_paths(struct arena *arena, PB(CompiledPolicy) * compiled,
 		     const struct policy_strings *paths, PB(PathAccess) access)
 {
 	for (size_t i = 0; i < paths->count; i++) {
@@ -174,13 +174,12 @@ static int add_paths(struct arena *arena, PB(CompiledPolicy) *compiled,
 }
 
 static int compile_paths(struct arena *arena, const struct policy *policy,
-			 PB(CompiledPolicy) *compiled)
+			 PB(CompiledPolicy) * compiled)
 {
 	const struct policy_filesystem *fs = &policy->filesystem;
 	size_t total = fs->read_only.count + fs->read_write.count + fs->deny.count, kept = 0;
 
-	compiled->include_workdir =
-		policy_given(fs->head) ? fs->include_workdir.value : true;
+	compiled->include_workdir = policy_given(fs->head) ? fs->include_workdir.value : true;
 	if (!total)
 		return 0;
 	compiled->paths = arena_alloc_array(arena, total, sizeof(*compiled->paths));
@@ -200,10 +199,10 @@ static int compile_paths(struct arena *arena, const struct policy *policy,
 }
 
 static int compile_exec(struct arena *arena, const struct policy *policy,
-			PB(CompiledPolicy) *compiled)
+			PB(CompiledPolicy) * compiled)
 {
 	const struct policy_exec *exec = &policy->exec;
-	PB(ExecPolicy) *message;
+	PB(ExecPolicy) * message;
 
 	if (!policy_given(exec->head))
 		return 0;
@@ -213,15 +212,15 @@ static int compile_exec(struct arena *arena, const struct policy *policy,
 	message->allow_present = policy_given(exec->allow);
 	message->allow_writable = !policy_given(exec->allow_writable) || exec->allow_writable.value;
 	compiled->exec = message;
-	if (compile_strings(arena, &exec->allow, compile_path, &message->allow,
-			    &message->n_allow) < 0)
+	if (compile_strings(arena, &exec->allow, compile_path, &message->allow, &message->n_allow) <
+	    0)
 		return -ENOMEM;
 	return compile_strings(arena, &exec->deny, compile_path, &message->deny, &message->n_deny);
 }
 
 /* Network */
 
-static PB(BinarySet) *compile_binaries(struct arena *arena, const struct policy_rule *rule)
+static PB(BinarySet) * compile_binaries(struct arena *arena, const struct policy_rule *rule)
 {
 	const struct policy_binary *binaries = rule->binaries.items;
 	PB(BinarySet) *set = new_message(arena, BINARY_SET, BinarySet);
@@ -266,7 +265,7 @@ static bool same_texts(char **a, size_t count_a, char **b, size_t count_b)
 	return true;
 }
 
-static bool same_set(const PB(BinarySet) *a, const PB(BinarySet) *b)
+static bool same_set(const PB(BinarySet) * a, const PB(BinarySet) * b)
 {
 	return a->any == b->any && same_texts(a->exact, a->n_exact, b->exact, b->n_exact) &&
 	       same_texts(a->globs, a->n_globs, b->globs, b->n_globs);
@@ -280,7 +279,7 @@ static int number_compare(const void *a, const void *b)
 }
 
 static int compile_ports(struct arena *arena, const struct policy_endpoint *endpoint,
-			 PB(Endpoint) *message)
+			 PB(Endpoint) * message)
 {
 	size_t count = endpoint->ports.count + 1, kept = 0;
 	uint32_t *ports = arena_alloc_array(arena, count, sizeof(*ports));
@@ -323,7 +322,7 @@ static bool is_every_path(const char *path)
 }
 
 static int compile_host_part(struct arena *arena, const struct policy_endpoint *endpoint,
-			     PB(Endpoint) *message)
+			     PB(Endpoint) * message)
 {
 	char canonical[POLICY_HOST_MAX + 1] = "";
 	enum policy_host_kind kind = POLICY_HOST_NAME;
@@ -338,8 +337,8 @@ static int compile_host_part(struct arena *arena, const struct policy_endpoint *
 	return message->host ? 0 : -ENOMEM;
 }
 
-static PB(Endpoint) *compile_endpoint(struct arena *arena, const struct policy_rule *rule,
-				      const struct policy_endpoint *endpoint)
+static PB(Endpoint) * compile_endpoint(struct arena *arena, const struct policy_rule *rule,
+				       const struct policy_endpoint *endpoint)
 {
 	PB(Endpoint) *message = new_message(arena, ENDPOINT, Endpoint);
 	const char *provider = endpoint->credential_binding.provider.value;
@@ -355,9 +354,8 @@ static PB(Endpoint) *compile_endpoint(struct arena *arena, const struct policy_r
 	if (rule->name.value && strcmp(rule->name.value, rule->head.key))
 		message->rule_name = compile_as_is(arena, rule->name.value);
 	message->protocol = protocol_of(endpoint);
-	message->tls = endpoint->tls.value == POLICY_TLS_SKIP
-			       ? PB_ENUM(TLS_MODE__TLS_MODE_SKIP)
-			       : PB_ENUM(TLS_MODE__TLS_MODE_AUTO);
+	message->tls = endpoint->tls.value == POLICY_TLS_SKIP ? PB_ENUM(TLS_MODE__TLS_MODE_SKIP)
+							      : PB_ENUM(TLS_MODE__TLS_MODE_AUTO);
 	if (provider)
 		message->credential_provider = compile_as_is(arena, provider);
 	message->allow_uninspected_credentials = endpoint->allow_uninspected_credentials.value;
@@ -372,7 +370,7 @@ static PB(Endpoint) *compile_endpoint(struct arena *arena, const struct policy_r
 	return message->path && message->rule_name && message->credential_provider ? message : NULL;
 }
 
-static int ports_compare(const PB(Endpoint) *a, const PB(Endpoint) *b)
+static int ports_compare(const PB(Endpoint) * a, const PB(Endpoint) * b)
 {
 	for (size_t i = 0; i < a->n_ports && i < b->n_ports; i++)
 		if (a->ports[i] != b->ports[i])
@@ -381,7 +379,7 @@ static int ports_compare(const PB(Endpoint) *a, const PB(Endpoint) *b)
 }
 
 struct ranked {
-	PB(Endpoint) *endpoint;
+	PB(Endpoint) * endpoint;
 	size_t order; /* by packed bytes: settles what the documented order leaves open */
 };
 
@@ -401,12 +399,12 @@ static int ranked_compare(const void *a, const void *b)
 	return x->order < y->order ? -1 : x->order > y->order;
 }
 
-static int sort_endpoints(struct arena *arena, PB(CompiledPolicy) *compiled)
+static int sort_endpoints(struct arena *arena, PB(CompiledPolicy) * compiled)
 {
 	struct ranked *ranked;
 
-	if (compile_sort(arena, (ProtobufCMessage **)compiled->endpoints,
-			 &compiled->n_endpoints) < 0)
+	if (compile_sort(arena, (ProtobufCMessage **)compiled->endpoints, &compiled->n_endpoints) <
+	    0)
 		return -ENOMEM;
 	ranked = arena_alloc_array(arena, compiled->n_endpoints, sizeof(*ranked));
 	if (!ranked)
@@ -421,7 +419,7 @@ static int sort_endpoints(struct arena *arena, PB(CompiledPolicy) *compiled)
 
 /* The distinct sets of the rules that have endpoints, and each rule's own. */
 static int compile_sets(struct arena *arena, const struct policy *policy,
-			PB(CompiledPolicy) *compiled, PB(BinarySet) **sets)
+			PB(CompiledPolicy) * compiled, PB(BinarySet) * *sets)
 {
 	const struct policy_rule *rules = policy->rules.items;
 
@@ -441,7 +439,7 @@ static int compile_sets(struct arena *arena, const struct policy *policy,
 			    &compiled->n_binary_sets);
 }
 
-static uint32_t set_index(const PB(CompiledPolicy) *compiled, const PB(BinarySet) *set)
+static uint32_t set_index(const PB(CompiledPolicy) * compiled, const PB(BinarySet) * set)
 {
 	for (size_t i = 0; i < compiled->n_binary_sets; i++)
 		if (same_set(compiled->binary_sets[i], set))
@@ -450,10 +448,10 @@ static uint32_t set_index(const PB(CompiledPolicy) *compiled, const PB(BinarySet
 }
 
 static int compile_network(struct arena *arena, const struct policy *policy,
-			   PB(CompiledPolicy) *compiled, struct error *err)
+			   PB(CompiledPolicy) * compiled, struct error *err)
 {
 	const struct policy_rule *rules = policy->rules.items;
-	PB(BinarySet) **sets;
+	PB(BinarySet) * *sets;
 	size_t total = 0;
 
 	for (size_t i = 0; i < policy->rules.count; i++)
@@ -487,11 +485,11 @@ static int compile_network(struct arena *arena, const struct policy *policy,
 }
 
 /* From the arena to memory of its own, by way of the bytes that are also what the digest covers. */
-static int detach(const PB(CompiledPolicy) *compiled, PB(CompiledPolicy) **ret_compiled)
+static int detach(const PB(CompiledPolicy) * compiled, PB(CompiledPolicy) * *ret_compiled)
 {
 	size_t size = protobuf_c_message_get_packed_size(&compiled->base);
 	_cleanup_free_ uint8_t *bytes = malloc(size ? size : 1);
-	PB(CompiledPolicy) *copy;
+	PB(CompiledPolicy) * copy;
 
 	if (!bytes)
 		return -ENOMEM;
@@ -503,7 +501,7 @@ static int detach(const PB(CompiledPolicy) *compiled, PB(CompiledPolicy) **ret_c
 	return 0;
 }
 
-static int build(struct arena *arena, const struct policy *policy, PB(CompiledPolicy) *compiled,
+static int build(struct arena *arena, const struct policy *policy, PB(CompiledPolicy) * compiled,
 		 struct error *err)
 {
 	const struct policy_process *process = &policy->process;
@@ -530,7 +528,7 @@ static int build(struct arena *arena, const struct policy *policy, PB(CompiledPo
 	return compile_middlewares(arena, policy, compiled);
 }
 
-int policy_compile(const struct policy *policy, PB(CompiledPolicy) **ret_compiled,
+int policy_compile(const struct policy *policy, PB(CompiledPolicy) * *ret_compiled,
 		   struct error *err)
 {
 	_cleanup_arena_ struct arena *arena = arena_new(ARENA_MAX);
@@ -547,13 +545,13 @@ int policy_compile(const struct policy *policy, PB(CompiledPolicy) **ret_compile
 	return r;
 }
 
-void policy_compiled_free(PB(CompiledPolicy) *compiled)
+void policy_compiled_free(PB(CompiledPolicy) * compiled)
 {
 	if (compiled)
 		openshell__compiled__v1__compiled_policy__free_unpacked(compiled, NULL);
 }
 
-int policy_digest(const PB(CompiledPolicy) *compiled, uint8_t ret_digest[POLICY_DIGEST_SIZE],
+int policy_digest(const PB(CompiledPolicy) * compiled, uint8_t ret_digest[POLICY_DIGEST_SIZE],
 		  struct error *err)
 {
 	size_t size = protobuf_c_message_get_packed_size(&compiled->base);

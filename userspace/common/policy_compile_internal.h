@@ -10,9 +10,9 @@
 #include "common/policy.h"
 
 /* Shorter names for protobuf-c's. */
-#define PB(name)	  Openshell__Compiled__V1__##name
-#define PB_INIT(name)	  OPENSHELL__COMPILED__V1__##name##__INIT
-#define PB_ENUM(name)	  OPENSHELL__COMPILED__V1__##name
+#define PB(name)      Openshell__Compiled__V1__##name
+#define PB_INIT(name) OPENSHELL__COMPILED__V1__##name##__INIT
+#define PB_ENUM(name) OPENSHELL__COMPILED__V1__##name
 
 /* A new message of the arena, initialised; `new_message(arena, ENDPOINT, Endpoint)`. */
 #define new_message(arena, UPPER, Name)                                                            \
@@ -38,8 +38,8 @@ int compile_strings(struct arena *arena, const struct policy_strings *strings,
 int compile_sort(struct arena *arena, ProtobufCMessage **messages, size_t *count);
 
 /* The L7 part of an inspected endpoint. */
-PB(L7) *compile_l7(struct arena *arena, const struct policy_endpoint *endpoint);
+PB(L7) * compile_l7(struct arena *arena, const struct policy_endpoint *endpoint);
 
 /* All middlewares, in the order in which they run. */
 int compile_middlewares(struct arena *arena, const struct policy *policy,
-			PB(CompiledPolicy) *compiled);
+			PB(CompiledPolicy) * compiled);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int compile_query(struct arena *arena, const struct policy_list *query, PB(L7Rule) *message)
+static int compile_query(struct arena *arena, const struct policy_list *query, PB(L7Rule) * message)
 {
 	const struct policy_matcher *matchers = query->items;
 
@@ -20,9 +20,8 @@ static int compile_query(struct arena *arena, const struct policy_list *query, P
 		if (!matcher)
 			return -ENOMEM;
 		matcher->key = compile_as_is(arena, matchers[i].head.key);
-		if (!matcher->key ||
-		    compile_strings(arena, &matchers[i].globs, compile_as_is, &matcher->globs,
-				    &matcher->n_globs) < 0)
+		if (!matcher->key || compile_strings(arena, &matchers[i].globs, compile_as_is,
+						     &matcher->globs, &matcher->n_globs) < 0)
 			return -ENOMEM;
 		message->query[message->n_query++] = matcher;
 	}
@@ -31,7 +30,7 @@ static int compile_query(struct arena *arena, const struct policy_list *query, P
 
 /* `tool` and its lower-level spelling `params.name` are one matcher. */
 static int compile_tools(struct arena *arena, const struct policy_l7_rule *rule,
-			 PB(L7Rule) *message)
+			 PB(L7Rule) * message)
 {
 	const struct policy_matcher *params = rule->params.items;
 	const struct policy_strings *tools = &rule->tool.globs;
@@ -56,8 +55,8 @@ static char *compile_method(struct arena *arena, const struct policy_endpoint *e
 	return compile_as_is(arena, "");
 }
 
-static PB(L7Rule) *compile_rule(struct arena *arena, const struct policy_endpoint *endpoint,
-				const struct policy_l7_rule *rule)
+static PB(L7Rule) * compile_rule(struct arena *arena, const struct policy_endpoint *endpoint,
+				 const struct policy_l7_rule *rule)
 {
 	PB(L7Rule) *message = new_message(arena, L7_RULE, L7Rule);
 
@@ -81,7 +80,7 @@ static PB(L7Rule) *compile_rule(struct arena *arena, const struct policy_endpoin
 }
 
 static int compile_allow(struct arena *arena, const struct policy_endpoint *endpoint,
-			 PB(L7) *message)
+			 PB(L7) * message)
 {
 	const struct policy_allow *rules = endpoint->rules.items;
 
@@ -99,12 +98,12 @@ static int compile_allow(struct arena *arena, const struct policy_endpoint *endp
 }
 
 static int compile_deny(struct arena *arena, const struct policy_endpoint *endpoint,
-			PB(L7) *message)
+			PB(L7) * message)
 {
 	const struct policy_l7_rule *rules = endpoint->deny_rules.items;
 
-	message->deny = arena_alloc_array(arena, endpoint->deny_rules.count,
-					  sizeof(*message->deny));
+	message->deny =
+		arena_alloc_array(arena, endpoint->deny_rules.count, sizeof(*message->deny));
 	if (!message->deny)
 		return -ENOMEM;
 	for (size_t i = 0; i < endpoint->deny_rules.count; i++) {
@@ -118,7 +117,7 @@ static int compile_deny(struct arena *arena, const struct policy_endpoint *endpo
 }
 
 static int compile_persisted(struct arena *arena, const struct policy_endpoint *endpoint,
-			     PB(L7) *message)
+			     PB(L7) * message)
 {
 	const struct policy_list *list = &endpoint->graphql_persisted_queries;
 	const struct policy_graphql_operation *operations = list->items;
@@ -177,7 +176,7 @@ static uint32_t body_limit(const struct policy_endpoint *endpoint)
 }
 
 static int compile_mcp(struct arena *arena, const struct policy_endpoint *endpoint,
-		       PB(L7) *message)
+		       PB(L7) * message)
 {
 	const struct policy_mcp *mcp = &endpoint->mcp;
 	struct policy_string standard = {.value = POLICY_MCP_VERSION_DEFAULT};
@@ -193,7 +192,7 @@ static int compile_mcp(struct arena *arena, const struct policy_endpoint *endpoi
 }
 
 static int compile_credentials(struct arena *arena, const struct policy_endpoint *endpoint,
-			       PB(L7) *message)
+			       PB(L7) * message)
 {
 	message->websocket_credential_rewrite = endpoint->websocket_credential_rewrite.value;
 	message->request_body_credential_rewrite = endpoint->request_body_credential_rewrite.value;
@@ -205,7 +204,7 @@ static int compile_credentials(struct arena *arena, const struct policy_endpoint
 	return message->signing_service && message->signing_region ? 0 : -ENOMEM;
 }
 
-PB(L7) *compile_l7(struct arena *arena, const struct policy_endpoint *endpoint)
+PB(L7) * compile_l7(struct arena *arena, const struct policy_endpoint *endpoint)
 {
 	PB(L7) *message = new_message(arena, L7, L7);
 
@@ -223,8 +222,8 @@ PB(L7) *compile_l7(struct arena *arena, const struct policy_endpoint *endpoint)
 	return message;
 }
 
-static PB(Middleware) *compile_middleware(struct arena *arena,
-					  const struct policy_middleware *middleware)
+static PB(Middleware) *
+	compile_middleware(struct arena *arena, const struct policy_middleware *middleware)
 {
 	PB(Middleware) *message = new_message(arena, MIDDLEWARE, Middleware);
 	const char *name = middleware->name.value;
@@ -240,10 +239,10 @@ static PB(Middleware) *compile_middleware(struct arena *arena,
 	message->order = (int32_t)middleware->order.value;
 	message->fail_open = middleware->on_error.value == POLICY_ON_ERROR_FAIL_OPEN;
 	if (!message->key || !message->middleware || !message->name || !message->config ||
-	    compile_strings(arena, &middleware->endpoints.include, compile_host,
-			    &message->include, &message->n_include) < 0 ||
-	    compile_strings(arena, &middleware->endpoints.exclude, compile_host,
-			    &message->exclude, &message->n_exclude) < 0)
+	    compile_strings(arena, &middleware->endpoints.include, compile_host, &message->include,
+			    &message->n_include) < 0 ||
+	    compile_strings(arena, &middleware->endpoints.exclude, compile_host, &message->exclude,
+			    &message->n_exclude) < 0)
 		return NULL;
 	return message;
 }
@@ -256,7 +255,7 @@ static int order_compare(const void *a, const void *b)
 }
 
 int compile_middlewares(struct arena *arena, const struct policy *policy,
-			PB(CompiledPolicy) *compiled)
+			PB(CompiledPolicy) * compiled)
 {
 	const struct policy_middleware *middlewares = policy->middlewares.items;
 	size_t count = policy->middlewares.count;

@@ -79,9 +79,10 @@ bool decode_text_is_clean(struct decoder *decoder, struct policy_place at, const
 	}
 	found = policy_find_template(text, &offset);
 	if (found) {
-		policy_error(decoder->diag, at, "value.template",
-			     "'%s' still holds the template '%.*s': put its value in before loading",
-			     name, (int)(found > 64 ? 64 : found), text + offset);
+		policy_error(
+			decoder->diag, at, "value.template",
+			"'%s' still holds the template '%.*s': put its value in before loading",
+			name, (int)(found > 64 ? 64 : found), text + offset);
 		return false;
 	}
 	return true;
@@ -241,8 +242,8 @@ static int decode_list(struct decoder *decoder, const struct yaml_node *node,
 		struct policy_head *head = (struct policy_head *)item;
 		int r;
 
-		if (is_map && !decode_text_is_clean(decoder, child->key_at, field->name,
-						    child->key, child->key_len))
+		if (is_map && !decode_text_is_clean(decoder, child->key_at, field->name, child->key,
+						    child->key_len))
 			continue;
 		r = policy_decode(child, object, item, decoder->arena, decoder->diag);
 		if (r < 0)
@@ -332,8 +333,8 @@ static void unknown_key(struct decoder *decoder, const struct yaml_node *node,
 			home = policy_objects[i]->name;
 	if (near)
 		policy_error(decoder->diag, node->key_at, "key.unknown",
-			     "unknown key '%s' in %s (did you mean '%s'?)", node->key,
-			     object->name, near);
+			     "unknown key '%s' in %s (did you mean '%s'?)", node->key, object->name,
+			     near);
 	else if (home)
 		policy_error(decoder->diag, node->key_at, "key.unknown",
 			     "unknown key '%s' in %s: it belongs in %s", node->key, object->name,

@@ -30,7 +30,8 @@ int decode_matcher(struct decoder *decoder, const struct yaml_node *node, const 
 	target->head.at = node->at;
 	if (node->kind == YAML_KIND_SCALAR)
 		return decode_one_glob(decoder, node, name, target);
-	if (node->kind != YAML_KIND_MAPPING || node->count != 1 || strcmp(node->first->key, "any")) {
+	if (node->kind != YAML_KIND_MAPPING || node->count != 1 ||
+	    strcmp(node->first->key, "any")) {
 		policy_error(decoder->diag, node->at, "matcher.form",
 			     "'%s' must be a glob, or {any: [glob, ...]}", name);
 		return 0;
@@ -180,9 +181,10 @@ static json_t *to_json(const struct yaml_node *node, const struct yaml_node **re
 	json = node->kind == YAML_KIND_MAPPING ? json_object() : json_array();
 	for (const struct yaml_node *child = node->first; child && json; child = child->next) {
 		json_t *value = to_json(child, ret_bad);
-		int r = !value			     ? -1
-			: node->kind == YAML_KIND_MAPPING ? json_object_set_new(json, child->key, value)
-						     : json_array_append_new(json, value);
+		int r = !value ? -1
+			: node->kind == YAML_KIND_MAPPING
+				? json_object_set_new(json, child->key, value)
+				: json_array_append_new(json, value);
 
 		if (r < 0) {
 			json_decref(json);

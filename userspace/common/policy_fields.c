@@ -44,29 +44,43 @@ const char *const policy_words_mcp_method[] = {"initialize",
 
 /* RFC 9110 section 9, RFC 5789, WebDAV's RFC 4918 and its relatives. */
 const char *const policy_words_http_method[] = {
-	"GET",	"HEAD", "POST", "PUT",	"PATCH",    "DELETE",	 "OPTIONS", "TRACE",
-	"COPY", "MOVE", "LOCK", "LINK", "PROPFIND", "PROPPATCH", "MKCOL",   "UNLOCK",
-	"BIND", "ACL",	"QUERY", "REPORT", "SEARCH", "PURGE", "UNLINK", "MERGE", NULL};
+	"GET",	 "HEAD",   "POST",   "PUT",	 "PATCH",     "DELETE", "OPTIONS", "TRACE", "COPY",
+	"MOVE",	 "LOCK",   "LINK",   "PROPFIND", "PROPPATCH", "MKCOL",	"UNLOCK",  "BIND",  "ACL",
+	"QUERY", "REPORT", "SEARCH", "PURGE",	 "UNLINK",    "MERGE",	NULL};
 
 #define AT(type, member) .offset = offsetof(struct type, member)
 #define STRING(type, key, ...)                                                                     \
-	{.name = #key, .kind = POLICY_KIND_STRING, AT(type, key), ##__VA_ARGS__}
+	{                                                                                          \
+		.name = #key, .kind = POLICY_KIND_STRING, AT(type, key), ##__VA_ARGS__             \
+	}
 #define BOOL(type, key)                                                                            \
-	{.name = #key, .kind = POLICY_KIND_BOOL, AT(type, key)}
+	{                                                                                          \
+		.name = #key, .kind = POLICY_KIND_BOOL, AT(type, key)                              \
+	}
 #define NUMBER(type, key, low, high)                                                               \
-	{.name = #key, .kind = POLICY_KIND_NUMBER, AT(type, key), .min = (low), .max = (high)}
+	{                                                                                          \
+		.name = #key, .kind = POLICY_KIND_NUMBER, AT(type, key), .min = (low),             \
+		.max = (high)                                                                      \
+	}
 #define ENUM(type, key, list)                                                                      \
-	{.name = #key, .kind = POLICY_KIND_ENUM, AT(type, key), .words = (list)}
+	{                                                                                          \
+		.name = #key, .kind = POLICY_KIND_ENUM, AT(type, key), .words = (list)             \
+	}
 #define STRINGS(type, key, ...)                                                                    \
-	{.name = #key, .kind = POLICY_KIND_STRINGS, AT(type, key), ##__VA_ARGS__}
+	{                                                                                          \
+		.name = #key, .kind = POLICY_KIND_STRINGS, AT(type, key), ##__VA_ARGS__            \
+	}
 #define SUB(holder, type, key, of, ...)                                                            \
-	{.name = #key, .kind = POLICY_KIND_##holder, AT(type, key), .object = (of), ##__VA_ARGS__}
+	{                                                                                          \
+		.name = #key, .kind = POLICY_KIND_##holder, AT(type, key), .object = (of),         \
+		##__VA_ARGS__                                                                      \
+	}
 #define END                                                                                        \
 	{                                                                                          \
 		.name = NULL                                                                       \
 	}
-#define REQUIRED	     .flags = POLICY_FIELD_REQUIRED
-#define NULL_OK		     .flags = POLICY_FIELD_NULL_OK
+#define REQUIRED	    .flags = POLICY_FIELD_REQUIRED
+#define NULL_OK		    .flags = POLICY_FIELD_NULL_OK
 #define NOT_EMPTY(sentence) .flags = POLICY_FIELD_NOT_EMPTY, .note = (sentence)
 
 static const struct policy_object object_filesystem = {
@@ -88,14 +102,13 @@ static const struct policy_object object_landlock = {
 		END,
 	}};
 
-static const struct policy_object object_process = {
-	.name = "process",
-	.size = sizeof(struct policy_process),
-	.fields = (const struct policy_field[]){
-		STRING(policy_process, run_as_user),
-		STRING(policy_process, run_as_group),
-		END,
-	}};
+static const struct policy_object object_process = {.name = "process",
+						    .size = sizeof(struct policy_process),
+						    .fields = (const struct policy_field[]){
+							    STRING(policy_process, run_as_user),
+							    STRING(policy_process, run_as_group),
+							    END,
+						    }};
 
 static const struct policy_object object_exec = {
 	.name = "exec_policy",
@@ -117,7 +130,8 @@ static const struct policy_object object_exec = {
 		ENUM(policy_l7_rule, operation_type, words_operation),                             \
 		STRING(policy_l7_rule, operation_name),                                            \
 		STRINGS(policy_l7_rule, fields,                                                    \
-			NOT_EMPTY("it would match no operation; leave 'fields' out to match all")), \
+			NOT_EMPTY(                                                                 \
+				"it would match no operation; leave 'fields' out to match all")),  \
 		SUB(MATCHER, policy_l7_rule, tool, NULL),                                          \
 		SUB(PARAMS, policy_l7_rule, params, NULL,                                          \
 		    NOT_EMPTY("it would constrain nothing; leave 'params' out"))
@@ -239,14 +253,13 @@ static const struct policy_object object_endpoint = {
 		END,
 	}};
 
-static const struct policy_object object_binary = {
-	.name = "a binary",
-	.size = sizeof(struct policy_binary),
-	.fields = (const struct policy_field[]){
-		STRING(policy_binary, path, REQUIRED),
-		BOOL(policy_binary, harness),
-		END,
-	}};
+static const struct policy_object object_binary = {.name = "a binary",
+						   .size = sizeof(struct policy_binary),
+						   .fields = (const struct policy_field[]){
+							   STRING(policy_binary, path, REQUIRED),
+							   BOOL(policy_binary, harness),
+							   END,
+						   }};
 
 static const struct policy_object object_rule = {
 	.name = "a network policy",
@@ -281,7 +294,7 @@ static const struct policy_object object_middleware = {
 	}};
 
 const struct policy_object policy_object_file = {
-	.name = "the top level",
+	.name = "the policy's top level",
 	.size = sizeof(struct policy),
 	.fields = (const struct policy_field[]){
 		NUMBER(policy, version, INT64_MIN, INT64_MAX),
@@ -309,19 +322,12 @@ const struct policy_object policy_object_file = {
 		END,
 	}};
 
-const struct policy_object *const policy_objects[] = {&policy_object_file,
-						      &object_filesystem,
-						      &object_landlock,
-						      &object_process,
-						      &object_exec,
-						      &object_rule,
-						      &object_endpoint,
-						      &object_binary,
-						      &object_allow_body,
-						      &object_graphql_operation,
-						      &object_mcp,
-						      &object_json_rpc,
-						      &object_binding,
-						      &object_middleware,
-						      &object_selector,
-						      NULL};
+const struct policy_object *const policy_objects[] = {
+	&policy_object_file, &object_filesystem,
+	&object_landlock,    &object_process,
+	&object_exec,	     &object_rule,
+	&object_endpoint,    &object_binary,
+	&object_allow_body,  &object_graphql_operation,
+	&object_mcp,	     &object_json_rpc,
+	&object_binding,     &object_middleware,
+	&object_selector,    NULL};

@@ -45,8 +45,8 @@ struct policy_field {
 };
 
 struct policy_object {
-	const char *name; /* in messages, such as "an endpoint" */
-	size_t size;	  /* of the struct, which opens with struct policy_head */
+	const char *name;		   /* in messages, such as "an endpoint" */
+	size_t size;			   /* of the struct, which opens with struct policy_head */
 	const struct policy_field *fields; /* ends with a NULL name */
 };
 

@@ -72,7 +72,8 @@ static bool is_integer(const char *text, size_t len)
 	if (len < 3 || text[0] != '0' || (text[1] != 'x' && text[1] != 'o'))
 		return false;
 	for (i = 2; i < len; i++)
-		if (!strchr(text[1] == 'x' ? "0123456789abcdefABCDEF" : "01234567", text[i]) || !text[i])
+		if (!strchr(text[1] == 'x' ? "0123456789abcdefABCDEF" : "01234567", text[i]) ||
+		    !text[i])
 			return false;
 	return true;
 }
@@ -82,9 +83,9 @@ enum yaml_type yaml_plain_type(const char *text, size_t len)
 	static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};
 	static const char *const bools[] = {"true",  "True",  "TRUE", "false",
 					    "False", "FALSE", NULL};
-	static const char *const floats[] = {".inf",  ".Inf",  ".INF", "+.inf", "+.Inf", "+.INF",
-					     "-.inf", "-.Inf", "-.INF", ".nan",	 ".NaN",  ".NAN",
-					     NULL};
+	static const char *const floats[] = {".inf",  ".Inf",  ".INF",	"+.inf", "+.Inf",
+					     "+.INF", "-.inf", "-.Inf", "-.INF", ".nan",
+					     ".NaN",  ".NAN",  NULL};
 
 	if (is_word(text, len, nulls))
 		return YAML_TYPE_NULL;
@@ -97,7 +98,8 @@ enum yaml_type yaml_plain_type(const char *text, size_t len)
 	return YAML_TYPE_STRING;
 }
 
-/* Length of the UTF-8 sequence at @p, 0 where there is none. RFC 3629: no surrogates, no overlong. */
+/* Length of the UTF-8 sequence at @p, 0 where there is none. RFC 3629: no surrogates, no overlong.
+ */
 static size_t utf8_length(const uint8_t *p, size_t left)
 {
 	uint32_t code;
@@ -131,7 +133,8 @@ static int check_text(const uint8_t *data, size_t size, struct diagnostics *diag
 		len = utf8_length(data + i, size - i);
 		if (!len) {
 			policy_error(diag, at, "file.utf8",
-				     "not UTF-8 text: byte 0x%02x; a policy is a UTF-8 text file", c);
+				     "not UTF-8 text: byte 0x%02x; a policy is a UTF-8 text file",
+				     c);
 			return -EBADMSG;
 		}
 		if ((c < 0x20 && c != '\n' && c != '\r' && c != '\t') || c == 0x7f) {
@@ -284,7 +287,8 @@ static int check_duplicates(struct reader *reader, const struct yaml_node *mappi
 		if (a->key_len != b->key_len || memcmp(a->key, b->key, a->key_len))
 			continue;
 		policy_error(reader->diag, b->key_at, "file.duplicate-key",
-			     "duplicate key '%s': it is already in line %d", b->key, a->key_at.line);
+			     "duplicate key '%s': it is already in line %d", b->key,
+			     a->key_at.line);
 		r = -EBADMSG;
 	}
 	return r;
