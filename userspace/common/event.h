@@ -60,6 +60,8 @@ struct event {
 	char rule[EVENT_NAME_SIZE];  /* key of the network rule that names the endpoint, or "" */
 	char host[EVENT_NAME_SIZE];  /* the endpoint's host where it is a name, or "" */
 	uint32_t missing;	     /* OS_RIGHT_* that would have been needed besides */
+	bool listed_deny;	     /* filesystem_policy.deny names it: no grant can help */
+	bool exec_listed; /* exec_policy.allow is given: it decides what may be executed */
 	char reason[EVENT_MESSAGE_SIZE]; /* a sentence, or ""; what is quoted in it is escaped */
 
 	/* Made by userspace. */
@@ -109,6 +111,7 @@ enum event_remedy_kind {
 
 struct event_remedy {
 	enum event_remedy_kind kind;
+	uint32_t rights;	    /* OS_RIGHT_* that were missing there */
 	char path[EVENT_PATH_SIZE]; /* raw; "" for a network rule */
 };
 

@@ -192,6 +192,7 @@ int event_decode(const void *data, size_t size, const struct event_context *ctx,
 	e->severity = severity_of(e->action, hook);
 	snprintf(e->sandbox, sizeof(e->sandbox), "%s", ctx->sandbox ? ctx->sandbox : "");
 	e->missing = e->raw.wanted & ~e->raw.held;
+	e->listed_deny = e->exec_listed = false;
 	e->verb = "";
 	e->message[0] = e->context[0] = e->reason[0] = '\0';
 	e->exit_code = 0;

@@ -46,13 +46,17 @@ static void add_remedies(struct text *t, const struct event *e)
 		text_add(t, " would grant it");
 }
 
-static void path_reason(struct text *t, const struct event *e, const struct event_context *ctx)
+static void path_reason(struct text *t, struct event *e, const struct event_context *ctx)
 {
 	const Openshell__Compiled__V1__PathRule *rule = NULL;
 
-	if (e->path_state == EVENT_PATH_FULL && e->raw.generation == ctx->generation)
+	if (ctx->policy && e->path_state == EVENT_PATH_FULL &&
+	    e->raw.generation == ctx->generation) {
 		rule = deciding_rule(ctx->policy, e->path);
+		e->exec_listed = ctx->policy->exec && ctx->policy->exec->allow_present;
+	}
 	if (rule && rule->access == OPENSHELL__COMPILED__V1__PATH_ACCESS__PATH_ACCESS_DENY) {
+		e->listed_deny = true;
 		text_add(t, "filesystem_policy.deny: ");
 		text_add_escaped(t, rule->path, strlen(rule->path));
 		text_add(t, " forbids it, whatever else is granted");
@@ -65,6 +69,10 @@ static void path_reason(struct text *t, const struct event *e, const struct even
 		text_add(t, "%s not granted", e->missing & (e->missing - 1) ? " are" : " is");
 	}
 	add_remedies(t, e);
+	/* Readable and yet not to be executed: the loader, or what exec_policy takes away. */
+	if (!e->exec_listed && e->raw.held & OS_RIGHT_READ &&
+	    e->missing & (OS_RIGHT_EXEC | OS_RIGHT_LIBRARY))
+		text_add(t, "; exec_policy or the file's use as a library only forbids it");
 }
 
 static void add_endpoint(struct text *t, const struct event *e)

@@ -18,7 +18,8 @@ struct remedies {
 	size_t len;
 };
 
-static void add(struct remedies *r, enum event_remedy_kind kind, const char *path, bool parent)
+static void add(struct remedies *r, enum event_remedy_kind kind, uint32_t rights, const char *path,
+		bool parent)
 {
 	struct event_remedy *new = &r->list[r->len];
 
@@ -29,15 +30,38 @@ static void add(struct remedies *r, enum event_remedy_kind kind, const char *pat
 	else
 		snprintf(new->path, sizeof(new->path), "%s", path);
 	new->kind = kind;
-	for (size_t i = 0; i < r->len; i++)
-		if (r->list[i].kind == kind && !strcmp(r->list[i].path, new->path))
+	new->rights = rights;
+	for (size_t i = 0; i < r->len; i++) {
+		if (r->list[i].kind == kind && !strcmp(r->list[i].path, new->path)) {
+			r->list[i].rights |= rights;
 			return;
+		}
+	}
 	r->len++;
+}
+
+#define RIGHTS_RUN (OS_RIGHT_EXEC | OS_RIGHT_LIBRARY)
+
+/* What is needed of the object itself, whatever is needed of the directory it is in. */
+static void object_remedies(const struct event *e, struct remedies *r)
+{
+	uint32_t missing = e->missing;
+	bool run_listed = missing & RIGHTS_RUN && e->raw.held & OS_RIGHT_READ;
+
+	if (missing & (OS_RIGHT_WRITE | OS_RIGHT_ATTR))
+		add(r, EVENT_REMEDY_READ_WRITE, missing & ~(OS_RIGHT_CREATE | OS_RIGHT_REMOVE),
+		    e->path, false);
+	else if (missing & OS_RIGHTS_READ || (missing & RIGHTS_RUN && !run_listed))
+		add(r, EVENT_REMEDY_READ_ONLY, missing & (OS_RIGHTS_READ | RIGHTS_RUN), e->path,
+		    false);
+	/* What may be read may be executed, unless exec_policy.allow says less. */
+	if (missing & RIGHTS_RUN && e->exec_listed)
+		add(r, EVENT_REMEDY_EXEC, missing & RIGHTS_RUN, e->path, false);
 }
 
 static void path_remedies(const struct event *e, struct remedies *r)
 {
-	uint32_t missing = e->missing;
+	uint32_t names = e->missing & (OS_RIGHT_CREATE | OS_RIGHT_REMOVE);
 	bool first = e->path_state == EVENT_PATH_FULL;
 	bool second = e->path2_state == EVENT_PATH_FULL;
 
@@ -45,34 +69,21 @@ static void path_remedies(const struct event *e, struct remedies *r)
 	 * A name is made in, and taken from, a directory: that is what has to be writable, since
 	 * the object itself may not be there the next time. A rename needs both its ends.
 	 */
-	if (e->raw.hook == OS_HOOK_PATH_RENAME && missing & (OS_RIGHT_REMOVE | OS_RIGHT_CREATE)) {
+	if (e->raw.hook == OS_HOOK_PATH_RENAME && names) {
 		if (first)
-			add(r, EVENT_REMEDY_READ_WRITE, e->path, true);
+			add(r, EVENT_REMEDY_READ_WRITE, names, e->path, true);
 		if (second)
-			add(r, EVENT_REMEDY_READ_WRITE, e->path2, true);
+			add(r, EVENT_REMEDY_READ_WRITE, names, e->path2, true);
 		return;
 	}
-	if (missing & OS_RIGHT_CREATE) {
-		if (second)
-			add(r, EVENT_REMEDY_READ_WRITE, e->path2, true);
-		else if (first)
-			add(r, EVENT_REMEDY_READ_WRITE, e->path, e->raw.flags & OS_EVENT_NEW_NAME);
-	}
-	if (!first)
-		return;
-	if (missing & OS_RIGHT_REMOVE)
-		add(r, EVENT_REMEDY_READ_WRITE, e->path, true);
-	if (missing & (OS_RIGHT_WRITE | OS_RIGHT_ATTR))
-		add(r, EVENT_REMEDY_READ_WRITE, e->path, false);
-	else if (missing & OS_RIGHTS_READ)
-		add(r, EVENT_REMEDY_READ_ONLY, e->path, false);
-	if (missing & (OS_RIGHT_EXEC | OS_RIGHT_LIBRARY)) {
-		/* What may be read may be executed, unless exec_policy says less. */
-		if (e->raw.held & OS_RIGHT_READ)
-			add(r, EVENT_REMEDY_EXEC, e->path, false);
-		else if (!(missing & (OS_RIGHT_WRITE | OS_RIGHT_ATTR)))
-			add(r, EVENT_REMEDY_READ_ONLY, e->path, false);
-	}
+	if (names & OS_RIGHT_CREATE && second)
+		add(r, EVENT_REMEDY_READ_WRITE, names, e->path2, true);
+	else if (names & OS_RIGHT_CREATE && first)
+		add(r, EVENT_REMEDY_READ_WRITE, names, e->path, e->raw.flags & OS_EVENT_NEW_NAME);
+	if (names & OS_RIGHT_REMOVE && first)
+		add(r, EVENT_REMEDY_READ_WRITE, names, e->path, true);
+	if (first)
+		object_remedies(e, r);
 }
 
 size_t event_remedies(const struct event *event, struct event_remedy ret[EVENT_REMEDIES_MAX])
@@ -89,7 +100,7 @@ size_t event_remedies(const struct event *event, struct event_remedy ret[EVENT_R
 	case OS_REASON_NO_ENDPOINT:
 	case OS_REASON_BINARY:
 		if (event->exe_state == EVENT_PATH_FULL && event->raw.port)
-			add(&r, EVENT_REMEDY_NETWORK, "", false);
+			add(&r, EVENT_REMEDY_NETWORK, 0, "", false);
 		break;
 	default:
 		break;

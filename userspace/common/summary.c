@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/summary.h"
+
+#include "common/cleanup.h"
+#include "common/event_grants.h"
+#include "common/event_line.h"
+#include "common/event_yaml.h"
+
+#include <inttypes.h>
+#include <search.h>
+#include <string.h>
+
+#define OBJECT_SIZE 512 /* of a line's object; a longer one is cut */
+#define GRANT_LINES 64	/* policy lines printed */
+
+struct denial {
+	enum event_class class;
+	enum event_action action;
+	char *object; /* as printed: escaped path and rights, address and port ... */
+	char *exe;    /* escaped, of the first one; "" when several programs were denied it */
+	uint64_t count;
+};
+
+struct summary {
+	void *tree; /* of struct denial */
+	size_t kinds;
+	uint64_t denied, audited, unlisted, ungrantable;
+	bool grants_full;
+	struct event_grants grants;
+};
+
+struct summary *summary_new(void)
+{
+	return calloc(1, sizeof(struct summary));
+}
+
+static void denial_free(void *p)
+{
+	struct denial *d = p;
+
+	free(d->object);
+	free(d->exe);
+	free(d);
+}
+
+void summary_free(struct summary *summary)
+{
+	if (!summary)
+		return;
+	tdestroy(summary->tree, denial_free);
+	event_grants_free(&summary->grants);
+	free(summary);
+}
+
+static int compare_denial(const void *a, const void *b)
+{
+	const struct denial *x = a, *y = b;
+
+	if (x->class != y->class)
+		return x->class < y->class ? -1 : 1;
+	if (x->action != y->action)
+		return x->action < y->action ? -1 : 1;
+	return strcmp(x->object, y->object);
+}
+
+static void describe(const struct event *e, struct text *t)
+{
+	event_line_object(e, t);
+	if (t->cut && t->len >= 3)
+		memcpy(t->buf + t->len - 3, "...", 3);
+}
+
+static void count_kind(struct summary *s, const struct event *e)
+{
+	char object[OBJECT_SIZE], exe[OBJECT_SIZE];
+	struct denial key = {.class = e->class, .action = e->action, .object = object};
+	struct denial **found, *new;
+	struct text t;
+
+	text_init(&t, object, sizeof(object));
+	describe(e, &t);
+	text_init(&t, exe, sizeof(exe));
+	text_add_word(&t, e->exe[0] ? e->exe : e->raw.comm);
+	found = tfind(&key, &s->tree, compare_denial);
+	if (found) {
+		(*found)->count++;
+		if (strcmp((*found)->exe, exe))
+			(*found)->exe[0] = '\0';
+		return;
+	}
+	if (s->kinds == SUMMARY_KINDS_MAX) {
+		s->unlisted++;
+		return;
+	}
+	new = calloc(1, sizeof(*new));
+	if (new) {
+		*new = key;
+		new->count = 1;
+		new->object = strdup(object);
+		new->exe = strdup(exe);
+	}
+	if (!new || !new->object || !new->exe || !tsearch(new, &s->tree, compare_denial)) {
+		if (new)
+			denial_free(new);
+		s->unlisted++;
+		return;
+	}
+	s->kinds++;
+}
+
+void summary_add(struct summary *summary, const struct event *event)
+{
+	int r;
+
+	if (!event->from_kernel || (event->action != EVENT_DENIED && event->action != EVENT_AUDIT))
+		return;
+	if (event->action == EVENT_DENIED)
+		summary->denied++;
+	else
+		summary->audited++;
+	count_kind(summary, event);
+	r = event_grants_add(&summary->grants, event);
+	if (r == 0)
+		summary->ungrantable++;
+	else if (r < 0)
+		summary->grants_full = true;
+}
+
+uint64_t summary_denied(const struct summary *summary)
+{
+	return summary->denied;
+}
+
+uint64_t summary_audited(const struct summary *summary)
+{
+	return summary->audited;
+}
+
+struct listing {
+	const struct denial *denial[SUMMARY_KINDS_MAX];
+	size_t len;
+};
+
+static void list_denial(const void *node, VISIT visit, void *arg)
+{
+	struct listing *listing = arg;
+
+	if (visit == postorder || visit == leaf)
+		listing->denial[listing->len++] = *(const struct denial *const *)node;
+}
+
+/* Most frequent first; otherwise in the tree's order. */
+static int compare_count(const void *a, const void *b)
+{
+	const struct denial *x = *(const struct denial *const *)a;
+	const struct denial *y = *(const struct denial *const *)b;
+
+	if (x->count != y->count)
+		return x->count > y->count ? -1 : 1;
+	return compare_denial(x, y);
+}
+
+static void print_denials(const struct summary *s, FILE *out)
+{
+	_cleanup_free_ struct listing *listing = calloc(1, sizeof(*listing));
+	uint64_t rest = s->unlisted;
+
+	if (!listing)
+		return;
+	twalk_r(s->tree, list_denial, listing);
+	qsort(listing->denial, listing->len, sizeof(listing->denial[0]), compare_count);
+	for (size_t i = 0; i < listing->len; i++) {
+		const struct denial *d = listing->denial[i];
+
+		if (i >= SUMMARY_LINES_MAX) {
+			rest += d->count;
+			continue;
+		}
+		fprintf(out, "  %6" PRIu64 " x %-7s %s  by %s\n", d->count,
+			event_class_label(d->class), d->object,
+			d->exe[0] ? d->exe : "several programs");
+	}
+	if (rest)
+		fprintf(out, "  and %" PRIu64 " more\n", rest);
+}
+
+static void print_grants(struct summary *s, FILE *out)
+{
+	struct event_grants *g = &s->grants;
+	size_t lines = g->paths + g->programs + g->endpoints;
+	bool merged = g->paths > GRANT_LINES;
+
+	if (!lines)
+		return;
+	if (event_grants_collapse(g, 0, GRANT_LINES) < 0)
+		merged = true;
+	fprintf(out, "These lines in the policy would allow %s:\n",
+		s->ungrantable ? "what a policy can allow of it" : "it");
+	event_yaml_print(g, GRANT_LINES, out);
+	if (merged || s->grants_full)
+		fprintf(out, "  # directories stand for their files; `openshell run --learn "
+			     "OUT.yaml` gathers every path\n");
+}
+
+static void print_losses(const struct summary_losses *l, FILE *out)
+{
+	const struct {
+		uint64_t number;
+		const char *what;
+	} rows[] = {
+		{l->dropped, "events were dropped: the agent made them faster than they were read"},
+		{l->undecoded, "events could not be decoded"},
+		{l->lost, "events could not be written to the log"},
+		{l->helper_failed, "times a kernel helper failed; each was decided as a denial"},
+		{l->proc_full, "processes got no identity and match no network rule"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (rows[i].number)
+			fprintf(out, "openshell: WARNING: %" PRIu64 " %s\n", rows[i].number,
+				rows[i].what);
+}
+
+void summary_print(struct summary *summary, const struct summary_losses *losses, FILE *out)
+{
+	uint64_t total = summary->denied + summary->audited;
+
+	if (summary->denied)
+		fprintf(out, "openshell: %" PRIu64 " denied\n", summary->denied);
+	if (summary->audited)
+		fprintf(out, "openshell: %" PRIu64 " would have been denied (audit mode)\n",
+			summary->audited);
+	if (total) {
+		print_denials(summary, out);
+		print_grants(summary, out);
+		if (summary->ungrantable)
+			fprintf(out,
+				"%" PRIu64 " of them no policy can allow, or the policy "
+				"forbids them by name.\n",
+				summary->ungrantable);
+	}
+	if (losses)
+		print_losses(losses, out);
+}
