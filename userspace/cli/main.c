@@ -13,6 +13,7 @@ struct verb {
 
 static const struct verb verbs[] = {
 	{"policy", "pol", verb_policy, "check or compile policy files"},
+	{"doctor", NULL, verb_doctor, "what this kernel and host can enforce"},
 };
 
 static int usage(FILE *out)

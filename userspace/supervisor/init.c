@@ -82,6 +82,19 @@ static int bind_to_parent(void)
 	return control.revents & (POLLHUP | POLLERR) ? -ESRCH : 0;
 }
 
+/*
+ * Landlock never looks at a memfd, so the pid namespace refuses to make an executable one. Kernels
+ * before 6.3 cannot; `doctor` and the start of a run say so.
+ */
+static int refuse_memfd_exec(void)
+{
+	_cleanup_close_ int fd = open("/proc/sys/vm/memfd_noexec", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return write(fd, "2", 1) == 1 ? 0 : -errno;
+}
+
 static int isolate(const struct init_context *context, struct error *err)
 {
 	const struct launch_spec *spec = context->spec;
@@ -102,6 +115,9 @@ static int isolate(const struct init_context *context, struct error *err)
 	r = mounts_execute(spec->mounts, err);
 	if (r < 0)
 		return r;
+	r = spec->memfd_no_exec ? refuse_memfd_exec() : 0;
+	if (r < 0)
+		return error_set(err, r, "cannot set vm.memfd_noexec: %s", strerrordesc_np(-r));
 	if (spec->hostname && sethostname(spec->hostname, strlen(spec->hostname)) < 0)
 		return error_set(err, -errno, "cannot set the host name '%s': %s", spec->hostname,
 				 strerrordesc_np(errno));

@@ -68,6 +68,7 @@ struct landlock_gap {
 	const char *id;		/* stable, for `doctor -o json` */
 	const char *what;	/* what an agent can do there */
 	int since_abi;		/* closed by this ABI; 0 = by none */
+	int (*probe)(void);	/* closed where this returns 0; NULL = no such probe */
 	const char *covered_by; /* what holds it meanwhile, wholly or in part; NULL = nothing */
 	const char *remains;	/* what stays open even so; NULL = nothing */
 };

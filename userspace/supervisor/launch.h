@@ -32,6 +32,7 @@ struct launch_spec {
 	int stdio[3];  /* pipes or a pty's slave side; never the caller's own terminal */
 	bool tty;      /* stdio[0] is a pty slave: becomes the controlling terminal */
 	const struct mount_plan *mounts;
+	bool memfd_no_exec; /* nothing else refuses to execute a memfd: set vm.memfd_noexec */
 };
 
 struct launch {
