@@ -249,6 +249,7 @@ enum os_reason {
 #define OS_EVENT_PATH_MAX 4096 /* bytes of components; a longer path sets OS_EVENT_TRUNCATED */
 #define OS_EVENT_TRUNCATED (1u << 0)
 #define OS_EVENT_NEW_NAME  (1u << 1) /* the first component names an entry not there yet */
+#define OS_EVENT_DIRECTORY (1u << 2) /* the rights were asked of what is in this directory */
 
 /*
  * One decision. Paths follow the fixed part as NUL-terminated components from the leaf to the

@@ -124,6 +124,21 @@ static __always_inline __u64 event_exe_dentry(void)
 	return (__u64)BPF_CORE_READ(task, mm, exe_file, f_path.dentry);
 }
 
+/* Which superblock and inode the object is, so that userspace can find where it is mounted. */
+static __always_inline void event_fill_object(struct os_event *e, __u64 address)
+{
+	struct dentry *dentry = (struct dentry *)address;
+	struct inode *inode = BPF_CORE_READ(dentry, d_inode);
+
+	e->object.dev = BPF_CORE_READ(dentry, d_sb, s_dev);
+	if (!inode) {
+		e->flags |= OS_EVENT_NEW_NAME;
+		return;
+	}
+	e->object.ino = BPF_CORE_READ(inode, i_ino);
+	e->object.generation = BPF_CORE_READ(inode, i_generation);
+}
+
 /*
  * Put a decision into its sandbox's ring buffer. Returns 0; a decision that cannot be told is
  * counted, never changes the verdict.
@@ -178,6 +193,7 @@ __attribute__((weak, noinline)) int event_emit(struct decision *d)
 	exe_end &= EVENT_DATA_MAX - 1;
 	path_end = exe_end;
 	if (d->dentry) {
+		event_fill_object(e, d->dentry);
 		path_end = event_components(index, exe_end, EVENT_PATH_LIMIT, d->dentry);
 		cut |= path_end;
 		path_end &= EVENT_DATA_MAX - 1;

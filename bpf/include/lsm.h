@@ -140,6 +140,7 @@ __attribute__((weak, noinline)) int lsm_check(struct check *c)
 		.wanted = c->wanted,
 		.held = walk.held,
 		.detail = c->detail,
+		.flags = c->child ? OS_EVENT_DIRECTORY : 0,
 		.endpoint = OS_EVENT_NO_ENDPOINT,
 	};
 

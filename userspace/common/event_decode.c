@@ -181,7 +181,11 @@ int event_decode(const void *data, size_t size, const struct event_context *ctx,
 		return -EBADMSG;
 	e->raw.comm[sizeof(e->raw.comm) - 1] = '\0';
 
-	hook = event_hook_get(e->raw.hook);
+	/* Opening a program in order to execute it is part of executing it. */
+	if (e->raw.hook == OS_HOOK_FILE_OPEN && e->raw.kind == OS_EVENT_EXEC)
+		hook = event_hook_get(OS_HOOK_BPRM_CHECK);
+	else
+		hook = event_hook_get(e->raw.hook);
 	e->from_kernel = true;
 	e->time = e->raw.time + (uint64_t)ctx->clock_offset;
 	e->class = hook->class;

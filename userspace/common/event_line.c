@@ -31,10 +31,12 @@ static void add_process(struct text *t, const struct event *e)
 
 static void add_path(struct text *t, const struct event *e)
 {
-	if (e->path_state == EVENT_PATH_NONE)
-		text_add(t, "(no path)");
-	else
+	if (e->path_state != EVENT_PATH_NONE)
 		text_add_word(t, e->path);
+	else if (e->raw.family == AF_UNIX)
+		text_add(t, "unix socket without a path");
+	else
+		text_add(t, "(no path)");
 	if (e->path2_state != EVENT_PATH_NONE) {
 		text_add(t, " to ");
 		text_add_word(t, e->path2);
@@ -110,10 +112,14 @@ static void add_file(struct text *t, const struct event *e)
 		text_add(t, " mode %04o", e->raw.detail & 07777);
 }
 
-static bool is_socket_hook(uint32_t hook)
+/* True if the event is about a socket and not about where it leads. */
+static bool is_about_socket(const struct event *e)
 {
-	return hook == OS_HOOK_SOCKET_CREATE || hook == OS_HOOK_SOCK_CREATE ||
-	       hook == OS_HOOK_SETSOCKOPT;
+	static const uint8_t nowhere[16];
+
+	return e->raw.hook == OS_HOOK_SOCKET_CREATE || e->raw.hook == OS_HOOK_SOCK_CREATE ||
+	       e->raw.hook == OS_HOOK_SETSOCKOPT ||
+	       (!e->raw.port && !memcmp(e->raw.address, nowhere, sizeof(nowhere)));
 }
 
 static void add_system(struct text *t, const struct event *e)
@@ -131,7 +137,7 @@ void event_line_object(const struct event *event, struct text *t)
 {
 	switch (event->raw.kind) {
 	case OS_EVENT_NET:
-		if (is_socket_hook(event->raw.hook))
+		if (is_about_socket(event))
 			add_socket(t, event);
 		else
 			add_endpoint(t, event);

@@ -62,7 +62,11 @@ static void path_reason(struct text *t, struct event *e, const struct event_cont
 		text_add(t, " forbids it, whatever else is granted");
 		return;
 	}
-	if (e->raw.reason == OS_REASON_NO_ANCHOR) {
+	if (e->path2_state != EVENT_PATH_NONE) {
+		text_add(t, "the new name would give it rights it does not have where it is: ");
+		event_rights_text(t, e->missing, " and ");
+	} else if (!(e->raw.held & OS_RIGHT_READ)) {
+		/* Every line of the policy grants reading at least. */
 		text_add(t, "path is not in filesystem_policy");
 	} else {
 		event_rights_text(t, e->missing ? e->missing : e->raw.wanted, " and ");

@@ -40,7 +40,8 @@ static void add(struct remedies *r, enum event_remedy_kind kind, uint32_t rights
 	r->len++;
 }
 
-#define RIGHTS_RUN (OS_RIGHT_EXEC | OS_RIGHT_LIBRARY)
+#define GRANTED_BY_WRITE (OS_RIGHT_WRITE | OS_RIGHT_CREATE | OS_RIGHT_REMOVE | OS_RIGHT_ATTR)
+#define RIGHTS_RUN	 (OS_RIGHT_EXEC | OS_RIGHT_LIBRARY)
 
 /* What is needed of the object itself, whatever is needed of the directory it is in. */
 static void object_remedies(const struct event *e, struct remedies *r)
@@ -62,28 +63,25 @@ static void object_remedies(const struct event *e, struct remedies *r)
 static void path_remedies(const struct event *e, struct remedies *r)
 {
 	uint32_t names = e->missing & (OS_RIGHT_CREATE | OS_RIGHT_REMOVE);
-	bool first = e->path_state == EVENT_PATH_FULL;
-	bool second = e->path2_state == EVENT_PATH_FULL;
+	bool directory = e->raw.flags & OS_EVENT_DIRECTORY && !(e->raw.flags & OS_EVENT_NEW_NAME);
 
-	/*
-	 * A name is made in, and taken from, a directory: that is what has to be writable, since
-	 * the object itself may not be there the next time. A rename needs both its ends.
-	 */
-	if (e->raw.hook == OS_HOOK_PATH_RENAME && names) {
-		if (first)
-			add(r, EVENT_REMEDY_READ_WRITE, names, e->path, true);
-		if (second)
-			add(r, EVENT_REMEDY_READ_WRITE, names, e->path2, true);
+	if (e->path_state != EVENT_PATH_FULL)
+		return;
+	/* A second object: the first would gain rights there that it does not have where it is. */
+	if (e->path2_state != EVENT_PATH_NONE) {
+		add(r,
+		    e->missing & GRANTED_BY_WRITE ? EVENT_REMEDY_READ_WRITE
+						  : EVENT_REMEDY_READ_ONLY,
+		    e->missing, e->path, false);
 		return;
 	}
-	if (names & OS_RIGHT_CREATE && second)
-		add(r, EVENT_REMEDY_READ_WRITE, names, e->path2, true);
-	else if (names & OS_RIGHT_CREATE && first)
-		add(r, EVENT_REMEDY_READ_WRITE, names, e->path, e->raw.flags & OS_EVENT_NEW_NAME);
-	if (names & OS_RIGHT_REMOVE && first)
-		add(r, EVENT_REMEDY_READ_WRITE, names, e->path, true);
-	if (first)
-		object_remedies(e, r);
+	/*
+	 * A name is made in, and taken from, a directory: that is what has to be writable, since
+	 * the object itself may not be there the next time.
+	 */
+	if (names)
+		add(r, EVENT_REMEDY_READ_WRITE, names, e->path, !directory);
+	object_remedies(e, r);
 }
 
 size_t event_remedies(const struct event *event, struct event_remedy ret[EVENT_REMEDIES_MAX])
