@@ -31,9 +31,6 @@ static void check_version(const struct policy *policy, struct diagnostics *diag)
 	if (!policy_given(policy->version))
 		policy_error(diag, policy->head.at, "version",
 			     "'version' is missing: a policy begins with 'version: 1'");
-	else if (policy->version.value != 1)
-		policy_error(diag, policy->version.at, "version",
-			     "'version' must be 1, the only schema there is");
 }
 
 int policy_check(const struct policy *policy, struct diagnostics *diag)

@@ -145,7 +145,7 @@ static void only_for(bool given, struct policy_place at, const char *key, bool f
 				     : policy_protocol_name(endpoint));
 }
 
-#define ONLY_FOR(key, at, fits, where)                                                             \
+#define ONLY_FOR(key, fits, where)                                                                 \
 	only_for(policy_given(endpoint->key), endpoint->key.at, #key, fits, where, endpoint, diag)
 
 static void check_protocol_keys(const struct policy_endpoint *endpoint, struct diagnostics *diag)
@@ -156,16 +156,18 @@ static void check_protocol_keys(const struct policy_endpoint *endpoint, struct d
 	bool json_rpc = protocol == POLICY_PROTOCOL_JSON_RPC || protocol == POLICY_PROTOCOL_MCP;
 	bool http = inspected && protocol != POLICY_PROTOCOL_SQL;
 
-	ONLY_FOR(path, at, http, "inspected protocols");
-	ONLY_FOR(rules, at, inspected, "inspected protocols: add 'protocol', such as rest");
-	ONLY_FOR(deny_rules, at, inspected, "inspected protocols: add 'protocol', such as rest");
-	ONLY_FOR(allow_encoded_slash, at, http, "inspected protocols");
-	ONLY_FOR(persisted_queries, at, graphql, "protocol graphql or websocket");
-	ONLY_FOR(graphql_persisted_queries, at, graphql, "protocol graphql or websocket");
-	ONLY_FOR(graphql_max_body_bytes, at, graphql, "protocol graphql or websocket");
-	ONLY_FOR(json_rpc_max_body_bytes, at, json_rpc, "protocol json-rpc or mcp");
-	ONLY_FOR(json_rpc.head, at, protocol == POLICY_PROTOCOL_JSON_RPC, "protocol json-rpc");
-	ONLY_FOR(mcp.head, at, protocol == POLICY_PROTOCOL_MCP, "protocol mcp");
+	ONLY_FOR(path, http, "inspected protocols");
+	ONLY_FOR(rules, inspected, "inspected protocols: add 'protocol', such as rest");
+	ONLY_FOR(deny_rules, inspected, "inspected protocols: add 'protocol', such as rest");
+	ONLY_FOR(allow_encoded_slash, http, "inspected protocols");
+	ONLY_FOR(persisted_queries, graphql, "protocol graphql or websocket");
+	ONLY_FOR(graphql_persisted_queries, graphql, "protocol graphql or websocket");
+	ONLY_FOR(graphql_max_body_bytes, graphql, "protocol graphql or websocket");
+	ONLY_FOR(json_rpc_max_body_bytes, json_rpc, "protocol json-rpc or mcp");
+	only_for(policy_given(endpoint->json_rpc.head), endpoint->json_rpc.head.at, "json_rpc",
+		 protocol == POLICY_PROTOCOL_JSON_RPC, "protocol json-rpc", endpoint, diag);
+	only_for(policy_given(endpoint->mcp.head), endpoint->mcp.head.at, "mcp",
+		 protocol == POLICY_PROTOCOL_MCP, "protocol mcp", endpoint, diag);
 	if (protocol == POLICY_PROTOCOL_TCP && policy_given(endpoint->enforcement))
 		policy_error(diag, endpoint->enforcement.at, "endpoint.protocol-key",
 			     "'enforcement' is for inspected protocols: a tcp connection is "

@@ -137,12 +137,15 @@ static void decode_number(struct decoder *decoder, const struct yaml_node *node,
 	}
 	errno = 0;
 	value = strtoll(node->text, &end, 10);
-	if (errno || *end || value < field->min || value > field->max)
+	if (!errno && !*end && value >= field->min && value <= field->max)
+		target->value = value;
+	else if (field->min == field->max)
+		policy_error(decoder->diag, node->at, "value.range", "'%s' must be %lld, not %s",
+			     field->name, (long long)field->min, node->text);
+	else
 		policy_error(decoder->diag, node->at, "value.range",
 			     "'%s' must be from %lld to %lld, not %s", field->name,
 			     (long long)field->min, (long long)field->max, node->text);
-	else
-		target->value = value;
 }
 
 static const char *join_words(const char *const *words, char *buf, size_t size)

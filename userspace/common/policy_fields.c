@@ -297,7 +297,7 @@ const struct policy_object policy_object_file = {
 	.name = "the policy's top level",
 	.size = sizeof(struct policy),
 	.fields = (const struct policy_field[]){
-		NUMBER(policy, version, INT64_MIN, INT64_MAX),
+		NUMBER(policy, version, 1, 1),
 		{.name = "filesystem_policy",
 		 .kind = POLICY_KIND_OBJECT,
 		 AT(policy, filesystem),
