@@ -155,6 +155,14 @@ struct css_set {
 	struct cgroup *dfl_cgrp;
 };
 
+typedef struct {
+	int counter;
+} atomic_t;
+
+struct signal_struct {
+	atomic_t live;
+};
+
 struct task_struct {
 	int pid;
 	int tgid;
@@ -169,6 +177,7 @@ struct task_struct {
 	struct pid *thread_pid;
 	char comm[16];
 	unsigned long atomic_flags;
+	struct signal_struct *signal;
 };
 
 #pragma clang attribute pop

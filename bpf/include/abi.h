@@ -114,30 +114,63 @@ struct os_cidr_key {
 
 #define OS_CIDR_PREFIX_BASE 96
 
-/* os_proc: the identity of a process, recorded at exec and inherited at fork. Key: tgid. */
+/*
+ * What a rule's binaries are compared with: the executable and those of the ancestors. bpf/
+ * process.bpf.c says what counts as an ancestor. exe all zero = nothing executed in the sandbox yet.
+ */
 #define OS_ANCESTORS_MAX 16
 
-struct os_proc {
-	__u64 start_time; /* task start_boottime, ns: a recycled pid is not its predecessor */
-	__u32 slot;
-	__u32 ancestors; /* entries used in ancestor[]; more than fit sets OS_PROC_TRUNCATED */
+struct os_identity {
+	__u32 ancestors; /* entries used in ancestor[]; more than fit sets OS_IDENTITY_TRUNCATED */
 	__u32 flags;
-	__u32 pad;
 	struct os_file_id exe;
 	struct os_file_id ancestor[OS_ANCESTORS_MAX]; /* distinct */
 };
 
-#define OS_PROC_TRUNCATED (1u << 0) /* more ancestors than fit: no further rule may be gained */
+#define OS_IDENTITY_TRUNCATED (1u << 0) /* more ancestors than fit: the oldest are here */
 
-/* os_sock: what the socket was authorised for. */
-struct os_sock {
+/* os_proc: the identity of a process, inherited at fork, replaced at exec. Key: tgid. */
+struct os_proc {
+	__u64 start_time; /* task start_boottime, ns: a recycled pid is not its predecessor */
 	__u32 slot;
-	__u32 generation;
-	__u32 endpoint;
-	__u16 port; /* host order; 0 = nothing authorised yet */
-	__u16 flags;
-	__u8 address[16];
+	__u32 pad;
+	struct os_identity identity;
 };
+
+/* What os_sock knows about its address, with the generation that decided: one 8-byte store. */
+enum os_sock_state {
+	OS_SOCK_NONE = 0,     /* nothing authorised */
+	OS_SOCK_ALLOWED = 1,  /* the address and port are admitted */
+	OS_SOCK_LOOPBACK = 2, /* the peer is to be one of this sandbox's own sockets */
+	OS_SOCK_REFUSED = 3,  /* was authorised by an older generation, is not by this one */
+};
+
+struct os_sock_stamp {
+	__u32 generation;
+	__u32 state; /* enum os_sock_state */
+};
+
+/* os_sock: whose the socket is, what it was authorised for, and for whom. */
+struct os_sock {
+	struct os_sock_stamp stamp;
+	__u32 slot;
+	__u32 endpoint; /* index for events */
+	__u8 address[16];
+	__u16 port; /* host order */
+	__u16 pad;
+	__u32 tgid;	  /* of the process that connected or sent last */
+	__u64 start_time; /* its */
+	struct os_identity identity;
+};
+
+/* os_device: character devices that a slot may use beyond the common ones (GPU nodes). */
+struct os_device_key {
+	__u32 slot;
+	__u32 major;
+	__u32 minor; /* OS_DEVICE_ANY = every minor */
+};
+
+#define OS_DEVICE_ANY (~0u)
 
 /* Events */
 
@@ -250,6 +283,7 @@ enum os_reason {
 #define OS_EVENT_TRUNCATED (1u << 0)
 #define OS_EVENT_NEW_NAME  (1u << 1) /* the first component names an entry not there yet */
 #define OS_EVENT_DIRECTORY (1u << 2) /* the rights were asked of what is in this directory */
+#define OS_EVENT_RECORDED  (1u << 3) /* decided on a packet: pid, exe are who authorised the socket */
 
 /*
  * One decision. Paths follow the fixed part as NUL-terminated components from the leaf to the

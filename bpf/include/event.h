@@ -9,6 +9,7 @@
 #include "agent.h"
 #include <bpf/bpf_core_read.h>
 
+/* With OS_EVENT_RECORDED, object and peer_pid are the executable and pid, not the object's. */
 struct decision {
 	__u64 dentry;  /* address of the object's dentry, or 0 */
 	__u64 dentry2; /* a second object's, or 0 */
@@ -48,7 +49,7 @@ struct {
 /* Take a buffer: its index, or EVENT_SCRATCH_COUNT if none is free. */
 static __always_inline __u32 event_scratch_take(void)
 {
-	__u32 start = (__u32)bpf_get_current_pid_tgid();
+	__u32 start = ((struct task_struct *)bpf_get_current_task_btf())->pid;
 
 	for (int i = 0; i < 4; i++) {
 		__u32 index = (start + i) & (EVENT_SCRATCH_COUNT - 1);
@@ -99,6 +100,10 @@ __attribute__((weak, noinline)) __u32 event_components(__u32 index, __u32 offset
 #define EVENT_PATH_LIMIT  (EVENT_EXE_LIMIT + OS_EVENT_PATH_MAX)
 #define EVENT_PATH2_LIMIT (EVENT_DATA_MAX - EVENT_COMPONENT_MAX)
 
+/*
+ * Everything comes from the task: the cgroup program types lack the helpers for pid, uid and comm
+ * before Linux 6.1 (kernel commit bed89185af0d).
+ */
 static __always_inline void event_fill_process(struct os_event *e)
 {
 	struct task_struct *task = (void *)bpf_get_current_task_btf();
@@ -108,13 +113,13 @@ static __always_inline void event_fill_process(struct os_event *e)
 
 	e->time = bpf_ktime_get_boot_ns();
 	e->start_time = BPF_CORE_READ(task, group_leader, start_boottime);
-	e->pid = bpf_get_current_pid_tgid() >> 32;
+	e->pid = task->tgid;
 	bpf_probe_read_kernel(&e->ns_pid, sizeof(e->ns_pid), &pid->numbers[level].nr);
-	e->uid = (__u32)bpf_get_current_uid_gid();
+	e->uid = BPF_CORE_READ(task, cred, uid.val);
 	e->exe.ino = BPF_CORE_READ(inode, i_ino);
 	e->exe.dev = BPF_CORE_READ(inode, i_sb, s_dev);
 	e->exe.generation = BPF_CORE_READ(inode, i_generation);
-	bpf_get_current_comm(e->comm, sizeof(e->comm));
+	bpf_core_read_str(e->comm, sizeof(e->comm), &task->comm);
 }
 
 static __always_inline __u64 event_exe_dentry(void)
@@ -168,7 +173,15 @@ __attribute__((weak, noinline)) int event_emit(struct decision *d)
 	}
 	e = &s->event;
 	__builtin_memset(e, 0, sizeof(*e));
-	event_fill_process(e);
+	if (d->flags & OS_EVENT_RECORDED) {
+		e->time = bpf_ktime_get_boot_ns();
+		e->pid = d->peer_pid;
+		e->exe = d->object;
+	} else {
+		event_fill_process(e);
+		e->object = d->object;
+		e->peer_pid = d->peer_pid;
+	}
 	e->slot = d->slot;
 	e->generation = d->generation;
 	e->flags = d->flags;
@@ -180,15 +193,15 @@ __attribute__((weak, noinline)) int event_emit(struct decision *d)
 	e->wanted = d->wanted;
 	e->held = d->held;
 	e->detail = d->detail;
-	e->object = d->object;
-	e->peer_pid = d->peer_pid;
 	e->family = d->family;
 	e->protocol = d->protocol;
 	e->port = d->port;
 	e->endpoint = d->endpoint;
 	__builtin_memcpy(e->address, d->address, sizeof(e->address));
 
-	exe_end = event_components(index, 0, EVENT_EXE_LIMIT, event_exe_dentry());
+	exe_end = 0;
+	if (!(d->flags & OS_EVENT_RECORDED))
+		exe_end = event_components(index, 0, EVENT_EXE_LIMIT, event_exe_dentry());
 	cut = exe_end;
 	exe_end &= EVENT_DATA_MAX - 1;
 	path_end = exe_end;

@@ -70,10 +70,18 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE); /* accepted sockets are the sandbox's */
 	__type(key, int);
 	__type(value, struct os_sock);
 } os_sock OS_MAP;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct os_device_key);
+	__type(value, __u32); /* BPF_DEVCG_ACC_* allowed */
+} os_device OS_MAP;
 
 /*
  * slot -> that sandbox's ring buffer. One each, so that a noisy agent can only drown its own

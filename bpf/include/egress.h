@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the egress programs share: the rules asked for one destination, the sandbox's own sockets,
+ * and how a verdict is told. connect.bpf.c asks when an address is given, skb.bpf.c when a packet
+ * leaves or arrives.
+ */
+#pragma once
+
+#include "endpoint.h"
+#include "event.h"
+#include "identity.h"
+
+#define AF_INET	    2
+#define AF_INET6    10
+#define SOCK_STREAM 1
+#define SOCK_DGRAM  2
+#define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
+#define EPERM	    1
+
+/* One destination, and what the rules say to it. */
+struct destination {
+	struct address address;
+	__u32 slot;
+	__u32 generation;
+	__u16 port; /* host order */
+	__u16 pad;
+	__u32 endpoint; /* out: index, or OS_EVENT_NO_ENDPOINT */
+};
+
+static __always_inline void egress_add_rules(struct os_rule_mask *rules,
+					     const struct os_binary_key *key)
+{
+	const struct os_rule_mask *more = bpf_map_lookup_elem(&os_binary, key);
+
+	if (more)
+		endpoint_mask_add(rules, more);
+}
+
+/*
+ * Ask the policy whether @identity may reach @to: 0 or an enum os_reason. A global function: the
+ * verifier checks it once per program, and either argument may lie in a map.
+ */
+__attribute__((weak, noinline)) int egress_ask(struct destination *to, struct os_identity *identity)
+{
+	const struct os_endpoint *endpoint;
+	struct os_rule_mask rules = {};
+
+	if (!to || !identity)
+		return OS_REASON_IDENTITY;
+	to->endpoint = OS_EVENT_NO_ENDPOINT;
+
+	struct os_endpoint_key exact = {
+		.slot = to->slot,
+		.generation = to->generation,
+		.port = to->port,
+	};
+
+	__builtin_memcpy(exact.address, &to->address, sizeof(exact.address));
+	endpoint = bpf_map_lookup_elem(&os_endpoint, &exact);
+	if (!endpoint) {
+		struct os_cidr_key range = {
+			.prefixlen = OS_CIDR_PREFIX_BASE + 128,
+			.slot = to->slot,
+			.generation = to->generation,
+			.port = to->port,
+		};
+
+		__builtin_memcpy(range.address, &to->address, sizeof(range.address));
+		endpoint = bpf_map_lookup_elem(&os_cidr, &range);
+	}
+	if (!endpoint)
+		return OS_REASON_NO_ENDPOINT;
+	to->endpoint = endpoint->endpoint;
+	if (identity_file_is_none(&identity->exe))
+		return OS_REASON_IDENTITY;
+
+	struct os_binary_key key = {.slot = to->slot, .generation = to->generation};
+
+	egress_add_rules(&rules, &key); /* the entry for every executable */
+	key.file = identity->exe;
+	egress_add_rules(&rules, &key);
+	for (__u32 i = 0; i < OS_ANCESTORS_MAX; i++) {
+		if (i >= identity->ancestors)
+			break;
+		key.file = identity->ancestor[i];
+		egress_add_rules(&rules, &key);
+	}
+	return endpoint_decide(endpoint, &rules);
+}
+
+/*
+ * Whether the socket that would answer at @to is one of @slot's own. @from is the asking socket's
+ * end where it is known: with it an established peer is found, without it a listener. A connection
+ * that is just being accepted answers with its listener, in programs that may ask for it (@packet).
+ * The context's network namespace is searched.
+ */
+static __always_inline int egress_is_own(void *ctx, const struct address *from, __u16 from_port,
+					 const struct address *to, __u16 to_port, int tcp,
+					 __u32 slot, const int packet)
+{
+	struct bpf_sock_tuple tuple = {};
+	struct bpf_sock *peer;
+	struct os_sock *stamp;
+	__u32 size;
+	int own = 0;
+
+	if (address_is_ipv4(to)) {
+		size = sizeof(tuple.ipv4);
+		tuple.ipv4.saddr = from->word[3];
+		tuple.ipv4.daddr = to->word[3];
+		tuple.ipv4.sport = ADDRESS_BE16(from_port);
+		tuple.ipv4.dport = ADDRESS_BE16(to_port);
+	} else {
+		size = sizeof(tuple.ipv6);
+		__builtin_memcpy(tuple.ipv6.saddr, from, sizeof(tuple.ipv6.saddr));
+		__builtin_memcpy(tuple.ipv6.daddr, to, sizeof(tuple.ipv6.daddr));
+		tuple.ipv6.sport = ADDRESS_BE16(from_port);
+		tuple.ipv6.dport = ADDRESS_BE16(to_port);
+	}
+	if (tcp)
+		peer = bpf_skc_lookup_tcp(ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+	else
+		peer = bpf_sk_lookup_udp(ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+	if (!peer)
+		return 0;
+	stamp = bpf_sk_storage_get(&os_sock, peer, 0, 0);
+	if (!stamp && packet) {
+		struct bpf_sock *listener = bpf_get_listener_sock(peer);
+
+		if (listener)
+			stamp = bpf_sk_storage_get(&os_sock, listener, 0, 0);
+	}
+	if (stamp)
+		own = stamp->slot == slot;
+	bpf_sk_release(peer);
+	return own;
+}
+
+static __always_inline struct os_sock_stamp egress_stamp(const struct os_sock *sock)
+{
+	union {
+		__u64 whole;
+		struct os_sock_stamp stamp;
+	} u = {.whole = *(const volatile __u64 *)&sock->stamp};
+
+	return u.stamp;
+}
+
+static __always_inline void egress_set_stamp(struct os_sock *sock, __u32 generation, __u32 state)
+{
+	union {
+		struct os_sock_stamp stamp;
+		__u64 whole;
+	} u = {.stamp = {.generation = generation, .state = state}};
+
+	*(volatile __u64 *)&sock->stamp = u.whole;
+}
+
+/* A decision about @to, for event_emit(). */
+static __always_inline void egress_decision(struct decision *d, const struct destination *to,
+					    __u16 hook, __u32 mode, __u32 reason)
+{
+	d->slot = to->slot;
+	d->generation = to->generation;
+	d->kind = OS_EVENT_NET;
+	d->hook = hook;
+	d->reason = reason;
+	d->verdict = reason == OS_REASON_NONE  ? OS_EVENT_ALLOWED
+		     : mode == OS_MODE_AUDIT ? OS_EVENT_AUDIT
+					     : OS_EVENT_DENIED;
+	d->error = reason == OS_REASON_NONE ? 0 : -EPERM;
+	d->family = address_is_ipv4(&to->address) ? AF_INET : AF_INET6;
+	d->port = to->port;
+	d->endpoint = to->endpoint;
+	__builtin_memcpy(d->address, &to->address, sizeof(d->address));
+}

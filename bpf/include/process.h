@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Reading a process's record, and its executable as the kernel has it now.
+ */
+#pragma once
+
+#include "agent.h"
+#include "identity.h"
+#include <bpf/bpf_core_read.h>
+
+static __always_inline __u64 process_start_time(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, group_leader, start_boottime);
+}
+
+static __always_inline void process_exe(struct task_struct *task, struct os_file_id *ret_exe)
+{
+	struct inode *inode = BPF_CORE_READ(task, mm, exe_file, f_inode);
+
+	ret_exe->ino = BPF_CORE_READ(inode, i_ino);
+	ret_exe->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	ret_exe->generation = BPF_CORE_READ(inode, i_generation);
+}
+
+/* The record of @task in @slot; NULL if there is none or it is another process's. */
+static __always_inline struct os_proc *process_record(struct task_struct *task, __u32 slot)
+{
+	__u32 pid = BPF_CORE_READ(task, tgid);
+	struct os_proc *proc = bpf_map_lookup_elem(&os_proc, &pid);
+
+	if (!proc || proc->slot != slot || proc->start_time != process_start_time(task))
+		return 0;
+	return proc;
+}
+
+/*
+ * The caller's record if it says what the kernel says: an executable changed under a running
+ * process (PR_SET_MM_EXE_FILE) is nobody's.
+ */
+static __always_inline struct os_proc *process_current(__u32 slot)
+{
+	struct task_struct *task = (void *)bpf_get_current_task_btf();
+	struct os_proc *proc = process_record(task, slot);
+	struct os_file_id exe;
+
+	if (!proc)
+		return 0;
+	process_exe(task, &exe);
+	if (identity_file_is_none(&exe) || !identity_file_equal(&exe, &proc->identity.exe))
+		return 0;
+	return proc;
+}
