@@ -13,7 +13,7 @@ BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/local/sbin/bpftool) bpf
 
 VERSION := 0.1.0
 
-CPPFLAGS := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DOPENSHELL_VERSION='"$(VERSION)"' \
+CPPFLAGS := -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DOPENSHELL_VERSION='"$(VERSION)"' \
             -Iuserspace -Ibpf/include -I$(BUILD)/gen
 CFLAGS   ?= -O2 -g
 CFLAGS   += -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Wmissing-prototypes -Wshadow \

@@ -9,40 +9,32 @@
 
 /* include/linux/fs.h and include/uapi/asm-generic/fcntl.h */
 #define O_ACCMODE  3
-#define O_WRONLY   1
-#define O_RDWR	   2
-#define FMODE_EXEC  0x20 /* in f_flags: __FMODE_EXEC, set by execve and by ELF interpreters */
+#define FMODE_EXEC_SHIFT 5 /* in f_flags: __FMODE_EXEC, set for execve and ELF interpreters */
 
-static __always_inline __u32 open_rights(__u32 flags)
-{
-	switch (flags & O_ACCMODE) {
-	case O_WRONLY:
-		return OS_RIGHT_WRITE;
-	case O_RDWR:
-		return OS_RIGHT_READ | OS_RIGHT_WRITE;
-	case O_ACCMODE: /* ioctl-only opens ask for both, as in the kernel's ACC_MODE() */
-		return OS_RIGHT_READ | OS_RIGHT_WRITE;
-	default:
-		return OS_RIGHT_READ;
-	}
-}
+/*
+ * OS_RIGHT_READ and WRITE by access mode, a nibble each; mode 3 (ioctl only) asks for both, as the
+ * kernel's ACC_MODE() does. A table and no branches, here and below, because the verifier walks
+ * the whole tree once for each way to get there.
+ */
+#define OPEN_RIGHTS 0x3321u
 
 SEC("lsm/file_open")
 int BPF_PROG(file_open, struct file *file, int ret)
 {
 	struct dentry *dentry = file->f_path.dentry;
 	__u32 flags = file->f_flags;
+	/* A program is asked about again, as a program, in bprm_check_security. */
+	__u32 exec = (flags >> FMODE_EXEC_SHIFT) & 1;
+	__u32 wanted = ((OPEN_RIGHTS >> (flags & O_ACCMODE) * 4) & 0xf) * (1 - exec) +
+		       (OS_RIGHT_EXEC | OS_RIGHT_LIBRARY) * exec;
 	struct caller caller;
 
 	if (ret || !lsm_enter(&caller, OS_HOOK_FILE_OPEN))
 		return ret;
 	if (lsm_is_pathless(dentry, 0))
 		return 0;
-	/* A program is asked about again, as a program, in bprm_check_security. */
-	if (flags & FMODE_EXEC)
-		return lsm_check_hot(&caller, dentry, OS_RIGHT_EXEC | OS_RIGHT_LIBRARY, 1,
-				     OS_EVENT_EXEC, OS_HOOK_FILE_OPEN, flags);
-	return lsm_check_hot(&caller, dentry, open_rights(flags), 0, OS_EVENT_FILE,
+	return lsm_check_hot(&caller, dentry, wanted, exec,
+			     OS_EVENT_FILE + (OS_EVENT_EXEC - OS_EVENT_FILE) * exec,
 			     OS_HOOK_FILE_OPEN, flags);
 }
 

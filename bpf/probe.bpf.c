@@ -6,7 +6,7 @@
  * with the descriptor; nothing is attached.
  */
 #include "vmlinux.h"
-#include "abi.h"
+#include "agent.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 

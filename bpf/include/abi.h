@@ -328,6 +328,24 @@ struct os_event {
 
 #define OS_EVENT_NO_ENDPOINT (~0u)
 
+/* os_meta: one entry; says whose the pinned maps are. Written last, so that a set is whole. */
+#define OS_META_LSM (1u << 0)
+
+struct os_meta {
+	__u32 abi;
+	__u32 flags; /* OS_META_* */
+	__u64 root_cgroup;
+	__u32 root_level;
+	__u32 complete;
+};
+
+/* os_digest: slot -> SHA-256 of the CompiledPolicy behind a generation, for audits. */
+struct os_digest {
+	__u32 generation;
+	__u32 pad;
+	__u8 sha256[32];
+};
+
 /* os_count: per-CPU counters, index OS_COUNT_x or OS_COUNT_HOOK + enum os_hook. */
 enum os_count {
 	OS_COUNT_EVENT_DROPPED = 0, /* ring buffer full */

@@ -153,16 +153,18 @@ __attribute__((weak, noinline)) int event_emit(struct decision *d)
 	struct event_scratch *s;
 	struct os_event *e;
 	__u32 index, exe_end, path_end, end, cut;
+	__u32 slot; /* a map's key must be on the stack */
 	void *ring;
 
 	if (!d)
 		return 0;
+	slot = d->slot;
 	count(d->verdict == OS_EVENT_DENIED  ? OS_COUNT_DENIED
 	      : d->verdict == OS_EVENT_AUDIT ? OS_COUNT_AUDIT
 					     : OS_COUNT_ALLOWED);
 	if (d->verdict == OS_EVENT_DENIED)
 		count(OS_COUNT_HOOK_DENIED + d->hook);
-	ring = bpf_map_lookup_elem(&os_event, &d->slot);
+	ring = bpf_map_lookup_elem(&os_event, &slot);
 	if (!ring)
 		return 0;
 	index = event_scratch_take();

@@ -122,10 +122,9 @@ __attribute__((weak, noinline)) int lsm_check(struct check *c)
 	}
 	walk.slot = c->caller.slot;
 	walk.generation = c->caller.policy.generation;
-	if (c->child)
-		walk_rights(&walk, dentry, 1, 1);
-	else
-		walk_rights(&walk, dentry, 0, 1);
+	walk.dentry = c->dentry;
+	walk.child = c->child;
+	walk_on(&walk);
 	c->held = walk.held;
 	if (c->caller.policy.mode != OS_MODE_DENY && walk_allows(&walk, c->wanted, 0))
 		return 0;
@@ -160,7 +159,8 @@ static __always_inline int lsm_check_dentry(const struct caller *caller, struct 
 		.child = child,
 	};
 
-	return lsm_check(&c);
+	/* A constant: from 6.12 on the verifier wants to see that it is an errno. */
+	return lsm_check(&c) ? -EACCES : 0;
 }
 
 /* The rights of a dentry, without an event. */
@@ -183,12 +183,13 @@ static __always_inline __u32 lsm_rights(const struct caller *caller, struct dent
  * @kind and @hook name the event.
  */
 static __always_inline int lsm_check_hot(const struct caller *caller, struct dentry *dentry,
-					 __u32 wanted, const int any, __u16 kind, __u16 hook,
+					 __u32 wanted, int any, __u16 kind, __u16 hook,
 					 __u32 detail)
 {
 	struct walk walk = {.slot = caller->slot, .generation = caller->policy.generation};
 
-	walk_rights(&walk, dentry, 0, 0);
+	if (!walk_levels(&walk, dentry, WALK_INLINE, 0))
+		walk_on(&walk);
 	if (caller->policy.mode != OS_MODE_DENY && walk_allows(&walk, wanted, any))
 		return 0;
 

@@ -19,9 +19,10 @@ struct {
 	__type(value, __u32);
 } os_sandbox OS_MAP;
 
-/* slot -> generation and mode in force */
+/* slot -> generation and mode in force; mapped by userspace, so that a switch is one store */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, OS_SLOTS_MAX);
 	__type(key, __u32);
 	__type(value, struct os_policy);
@@ -106,3 +107,18 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } os_count OS_MAP;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct os_meta);
+} os_meta OS_MAP;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, OS_SLOTS_MAX);
+	__type(key, __u32);
+	__type(value, struct os_digest);
+} os_digest OS_MAP;

@@ -39,24 +39,36 @@ static __always_inline const struct os_anchor *anchor_lookup(const struct os_anc
 #define WALK_PLAIN(pointer, ...)                                                                   \
 	WALK_PICK(__VA_ARGS__, WALK_PLAIN2, WALK_PLAIN1)(pointer, __VA_ARGS__)
 
+/*
+ * The first levels are walked inline with plain loads, which is where nearly every object is
+ * decided; what is deeper goes on in chunks, in a function of its own, so that the verifier looks
+ * at a few dozen levels per program and not at 256.
+ */
+#define WALK_CHUNK  16
+#define WALK_INLINE WALK_CHUNK /* a multiple of it, so that the limit is the same for all */
+#define WALK_CHUNKS (WALK_LEVELS / WALK_CHUNK)
+
 struct walk {
 	__u32 slot;
 	__u32 generation;
+	__u64 dentry; /* where to go on */
+	__u32 level;  /* levels done */
+	__u32 child;  /* wanted: the rights of an entry in the first dentry's directory */
 	__u32 held;   /* out: OS_RIGHT_* */
 	__u32 reason; /* out: enum os_reason, why held may be less than wanted */
 };
 
 /*
- * Fill walk->held for @dentry; with @child, the rights that an entry made in directory @dentry
- * has. An object without an inode (a name that is about to be made) is what its parent makes it.
+ * Look at up to @levels dentries from @dentry upwards. 1: decided, walk->held is set; 0: go on at
+ * walk->dentry. A dentry without an inode (a name that is about to be made) is what its parent
+ * makes it.
  */
-static __always_inline void walk_rights(struct walk *walk, struct dentry *dentry, const int child,
-					const int probed)
+static __always_inline int walk_levels(struct walk *walk, struct dentry *dentry, const int levels,
+				       const int probed)
 {
 	struct os_anchor_key key = {.slot = walk->slot, .generation = walk->generation};
 
-	walk->held = 0;
-	for (int i = 0; i < WALK_LEVELS; i++) {
+	for (int i = 0; i < levels; i++) {
 		struct dentry *parent = WALK_FIELD(probed, dentry, d_parent);
 		struct inode *inode = WALK_FIELD(probed, dentry, d_inode);
 
@@ -68,24 +80,56 @@ static __always_inline void walk_rights(struct walk *walk, struct dentry *dentry
 			key.file.dev = WALK_FIELD(probed, inode, i_sb, s_dev);
 			anchor = anchor_lookup(&key);
 			if (anchor) {
-				walk->held = i == 0 && !child ? anchor->self : anchor->subtree;
+				walk->held = i == 0 && walk->level == 0 && !walk->child
+						     ? anchor->self
+						     : anchor->subtree;
 				walk->reason = OS_REASON_RIGHT;
-				return;
+				return 1;
 			}
 		}
 		if (parent == dentry) {
 			walk->reason = OS_REASON_NO_ANCHOR;
-			return;
+			return 1;
 		}
 		dentry = parent;
 	}
+	walk->level += levels;
+	walk->dentry = (__u64)(unsigned long)dentry;
+	return 0;
+}
+
+/* Go on at walk->dentry. Global: verified once for each program, whatever calls it. */
+#ifdef __bpf__
+__attribute__((weak, noinline))
+#else
+static inline
+#endif
+int walk_chunk(struct walk *walk)
+{
+	if (!walk)
+		return 1;
+	return walk_levels(walk, (struct dentry *)(unsigned long)walk->dentry, WALK_CHUNK, 1);
+}
+
+/* Walk on from walk->dentry until an anchor, the root, or the limit of levels. */
+static __always_inline void walk_on(struct walk *walk)
+{
+	for (int i = 0; i < WALK_CHUNKS; i++) {
+		if (walk->level >= WALK_LEVELS)
+			break;
+		if (walk_chunk(walk))
+			return;
+	}
+	walk->held = 0;
 	walk->reason = OS_REASON_DEPTH;
 }
 
 /* True if the walk found what is wanted. @any: one of the wanted rights is enough. */
-static __always_inline int walk_allows(const struct walk *walk, __u32 wanted, const int any)
+static __always_inline int walk_allows(const struct walk *walk, __u32 wanted, int any)
 {
-	return any ? (walk->held & wanted) != 0 : (walk->held & wanted) == wanted;
+	__u32 both = walk->held & wanted;
+
+	return both == wanted || (any && both);
 }
 
 /*

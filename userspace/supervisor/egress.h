@@ -11,10 +11,23 @@
 #include "compiled_policy.pb-c.h"
 #include "supervisor/kernel.h"
 
-/* @root_fd: the sandbox's root (O_PATH), in which binaries' paths and globs are resolved. */
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What of the policy is not in the maps, for the caller to tell. */
+struct egress_report {
+	size_t names;	 /* endpoints that are names or inspected: not enforceable yet, so denied */
+	size_t binaries; /* binaries that the sandbox does not have */
+	bool truncated;	 /* a glob matched more than is looked at: some binaries stay denied */
+};
+
+/*
+ * @root_fd: the sandbox's root (O_PATH), in which binaries' paths and globs are resolved.
+ * -ENOSPC, -E2BIG: a map is full, and nothing of this generation stays.
+ */
 int egress_write(const struct kernel *kernel, uint32_t slot, uint32_t generation,
 		 const Openshell__Compiled__V1__CompiledPolicy *policy, int root_fd,
-		 struct error *err);
+		 struct egress_report *ret_report, struct error *err);
 
 /* Remove every entry of (slot, generation); generation 0 removes all of the slot's. */
 void egress_erase(const struct kernel *kernel, uint32_t slot, uint32_t generation);

@@ -2,29 +2,46 @@
 /*
  * The host's kernel side: the loaded programs and the maps they share, pinned under bpffs
  * `openshell/` so that enforcement outlives every daemon. kernel_open() adopts what is pinned if
- * its ABI number is ours, else loads; it never leaves half a set behind. One per process.
+ * its ABI number is ours, else loads; it never leaves half a set behind, and it does not succeed
+ * unless a denial was seen to work. Several processes may have it open at once; the last one to
+ * close it, when no sandbox is left, unloads everything. One thread per struct kernel.
  */
 #pragma once
 
 #include "abi.h"
 #include "common/error.h"
+#include "supervisor/cgroup.h"
 
 #include <stdbool.h>
+#include <stdint.h>
+
+#define KERNEL_STATE_DIR "/run/openshell"
+#define KERNEL_PIN_DIR	 "/sys/fs/bpf/openshell"
 
 /* Descriptors of the shared maps, -1 where not loaded. */
 struct kernel_maps {
-	int sandbox, policy, anchor, binary, endpoint, cidr, proc, sock, event, count;
+	int sandbox, policy, anchor, binary, endpoint, cidr, proc, sock, event, count, meta, digest;
 };
 
 struct kernel {
 	struct kernel_maps maps;
-	int file_probe_fd; /* the program behind kernel_identify() */
-	bool lsm;	   /* BPF-LSM programs are attached and a denial was seen to work */
-	char lsm_reason[256]; /* why not, for people, when !lsm */
-	int agents_fd;	   /* the agents' parent cgroup */
-	uint64_t agents_id; /* its cgroup id */
-	uint32_t agents_level;
+	struct os_policy *policy; /* os_policy, mapped: OS_SLOTS_MAX entries */
+	int file_probe_fd;    /* the program behind kernel_identify() */
+	bool lsm;	      /* BPF-LSM programs are attached and a denial was seen to work */
+	char lsm_reason[512]; /* why not, for people, when !lsm */
+	struct cgroup_tree tree; /* the agents' parent cgroup */
+	int users_fd; /* shared lock: the kernel side is in use */
 };
+
+/*
+ * Open the kernel side, loading it if nobody did. -EPERM (not root), -ENOENT (no cgroup2),
+ * -ENOTSUP (a kernel without BTF or what Linux 5.15 has), -EEXIST (pinned by another ABI and in
+ * use), -EACCES (it loaded, and a denial did not deny). BPF-LSM missing is not an error: see lsm.
+ */
+int kernel_open(struct kernel **ret_kernel, struct error *err);
+
+/* Close; unload if no other process uses it and no sandbox lives. kernel_close(NULL) is valid. */
+void kernel_close(struct kernel *kernel);
 
 /* Name an open file as the programs see it. -EBADF, or the error of BPF_PROG_RUN. */
 int kernel_identify(const struct kernel *kernel, int fd, struct os_file_id *ret_file,

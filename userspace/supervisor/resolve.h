@@ -3,16 +3,19 @@
  * A compiled policy's paths, as they are in one sandbox: each listed path is opened in the
  * sandbox's own root, made canonical, identified by the kernel, and given the rights that policy.md
  * says it has. Both backends work from this table: anchors for BPF-LSM, rules for Landlock.
- * Nearest listed path decides; deny wins. Fails closed: a path without an entry has no rights.
+ * Fails closed: a path without an entry has no rights.
  */
 #pragma once
 
 #include "abi.h"
 #include "common/error.h"
+#include "compiled_policy.pb-c.h"
+#include "supervisor/kernel.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum resolved_origin {
 	RESOLVED_LISTED,   /* the policy names it */
@@ -21,22 +24,43 @@ enum resolved_origin {
 	RESOLVED_TERMINAL, /* the sandbox's own terminal */
 	RESOLVED_LOADER,   /* an ELF interpreter: library, not program */
 	RESOLVED_EXEC,	   /* exec_policy names it */
-	RESOLVED_MOUNT,	   /* root of a mount: inherits from the path above */
-	RESOLVED_TRANSIT,  /* a parent of a listed path: may be looked at, nothing else */
+	RESOLVED_MOUNT,	   /* root of a mount: as the path above it */
+	RESOLVED_TRANSIT,  /* a parent of a listed path, or a link to one: may be looked at */
 };
 
 struct resolved_path {
 	char *path; /* canonical, in the sandbox */
-	enum resolved_origin origin;
-	int fd;		       /* O_PATH */
-	uint32_t mode;	       /* st_mode */
-	struct os_file_id file; /* all zero where the kernel cannot be asked */
+	enum resolved_origin origin; /* the strongest, if it has several */
+	bool transit;		/* RESOLVED_TRANSIT as well: may be looked at */
+	int fd;			/* O_PATH */
+	uint32_t mode;		/* st_mode */
+	struct os_file_id file; /* as the kernel programs see it */
 	uint32_t subtree, self; /* OS_RIGHT_* */
 };
 
 struct resolved {
 	struct resolved_path *path; /* sorted by path, distinct */
-	size_t len;
+	size_t len, cap;
+	char **warning; /* sentences: what the policy lists and the sandbox does not have */
+	size_t warnings;
 };
+
+#define RESOLVED_MAX 4096
+
+struct resolve_request {
+	const struct kernel *kernel;
+	const Openshell__Compiled__V1__CompiledPolicy *policy;
+	pid_t init;	     /* whose root and mounts are meant, in our pid namespace */
+	const char *workdir; /* NULL = none */
+	const char *terminal; /* path of the pty's slave, NULL = none */
+	bool gpu;
+};
+
+/*
+ * Fill the table. -ENOENT: a listed path is missing and the policy makes that a hard requirement,
+ * or nothing usable is left; -E2BIG past RESOLVED_MAX; errors of open and BPF_PROG_RUN.
+ */
+int resolve_policy(const struct resolve_request *request, struct resolved *ret_resolved,
+		   struct error *err);
 
 void resolved_free(struct resolved *resolved);

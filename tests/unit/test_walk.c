@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/cleanup.h"
+#include "tests/unit/walk_host.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+#define DEPTH_MAX 600
+
+static struct super_block sb = {.s_dev = 7};
+static struct inode inodes[DEPTH_MAX];
+static struct dentry chain[DEPTH_MAX]; /* chain[0] is the root */
+
+static int make_chain(void **state)
+{
+	for (int i = 0; i < DEPTH_MAX; i++) {
+		inodes[i] = (struct inode){.i_sb = &sb, .i_ino = 100u + (unsigned)i};
+		chain[i].d_inode = &inodes[i];
+		chain[i].d_parent = &chain[i ? i - 1 : 0];
+	}
+	host_anchors_len = 0;
+	return 0;
+}
+
+static void anchor(int depth, __u32 subtree, __u32 self)
+{
+	struct host_anchor *a = &host_anchors[host_anchors_len++];
+
+	memset(a, 0, sizeof(*a));
+	a->key.slot = 3;
+	a->key.generation = 9;
+	a->key.file.ino = inodes[depth].i_ino;
+	a->key.file.dev = sb.s_dev;
+	a->key.file.generation = inodes[depth].i_generation;
+	a->value.subtree = subtree;
+	a->value.self = self;
+}
+
+/* Both forms must agree, always. */
+static struct walk decide(struct dentry *dentry, __u32 child)
+{
+	struct walk hot = {.slot = 3, .generation = 9, .child = child}, cold = hot;
+
+	host_walk(&hot, dentry);
+	host_walk_cold(&cold, dentry);
+	assert_int_equal(hot.held, cold.held);
+	assert_int_equal(hot.reason, cold.reason);
+	return hot;
+}
+
+static void nearest_anchor_decides(void **state)
+{
+	make_chain(NULL);
+	anchor(1, OS_RIGHTS_READ, OS_RIGHT_STAT);
+	anchor(3, OS_RIGHTS_WRITE, OS_RIGHTS_READ);
+	assert_int_equal(decide(&chain[2], 0).held, OS_RIGHTS_READ);
+	assert_int_equal(decide(&chain[1], 0).held, OS_RIGHT_STAT);
+	assert_int_equal(decide(&chain[1], 1).held, OS_RIGHTS_READ);
+	assert_int_equal(decide(&chain[3], 0).held, OS_RIGHTS_READ);
+	assert_int_equal(decide(&chain[9], 0).held, OS_RIGHTS_WRITE);
+}
+
+static void nothing_found_is_nothing_granted(void **state)
+{
+	struct walk walk;
+
+	make_chain(NULL);
+	anchor(5, OS_RIGHTS_ALL, OS_RIGHTS_ALL);
+	walk = decide(&chain[4], 0);
+	assert_int_equal(walk.held, 0);
+	assert_int_equal(walk.reason, OS_REASON_NO_ANCHOR);
+}
+
+static void every_part_of_the_key_counts(void **state)
+{
+	struct walk walk = {.slot = 4, .generation = 9};
+
+	make_chain(NULL);
+	anchor(1, OS_RIGHTS_ALL, OS_RIGHTS_ALL);
+	host_walk(&walk, &chain[2]);
+	assert_int_equal(walk.held, 0);
+	walk = (struct walk){.slot = 3, .generation = 8};
+	host_walk(&walk, &chain[2]);
+	assert_int_equal(walk.held, 0);
+	inodes[1].i_generation = 1; /* the inode number is reused by another file */
+	assert_int_equal(decide(&chain[2], 0).held, 0);
+	inodes[1].i_generation = 0;
+	sb.s_dev = 8;
+	assert_int_equal(decide(&chain[2], 0).held, 0);
+	sb.s_dev = 7;
+	assert_int_equal(decide(&chain[2], 0).held, OS_RIGHTS_ALL);
+}
+
+static void a_new_name_is_what_its_parent_makes_it(void **state)
+{
+	struct dentry name = {.d_parent = &chain[4]};
+
+	make_chain(NULL);
+	anchor(4, OS_RIGHTS_WRITE, OS_RIGHTS_READ);
+	assert_int_equal(decide(&name, 0).held, OS_RIGHTS_WRITE);
+	assert_int_equal(decide(&name, 1).held, OS_RIGHTS_WRITE);
+}
+
+static void too_deep_is_denied(void **state)
+{
+	struct walk walk;
+	int deepest = 0;
+
+	make_chain(NULL);
+	anchor(0, OS_RIGHTS_READ, OS_RIGHTS_READ);
+	for (int depth = 0; depth < DEPTH_MAX; depth++) {
+		walk = (struct walk){.slot = 3, .generation = 9};
+		host_walk(&walk, &chain[depth]);
+		if (walk.held) {
+			assert_int_equal(deepest, depth ? depth - 1 : 0);
+			deepest = depth;
+		} else {
+			assert_int_equal(walk.reason, OS_REASON_DEPTH);
+		}
+	}
+	assert_int_equal(deepest, WALK_LEVELS - 1);
+}
+
+static void a_file_gains_nothing_by_a_name(void **state)
+{
+	assert_int_equal(walk_gained(OS_RIGHTS_WRITE, OS_RIGHTS_READ), 0);
+	assert_int_equal(walk_gained(OS_RIGHTS_READ, OS_RIGHTS_READ | OS_RIGHT_WRITE),
+			 OS_RIGHT_WRITE);
+}
+
+static void one_or_all_of_the_rights(void **state)
+{
+	const struct walk walk = {.held = OS_RIGHT_LIBRARY | OS_RIGHT_READ};
+
+	assert_true(walk_allows(&walk, OS_RIGHT_EXEC | OS_RIGHT_LIBRARY, 1));
+	assert_false(walk_allows(&walk, OS_RIGHT_EXEC | OS_RIGHT_LIBRARY, 0));
+	assert_true(walk_allows(&walk, OS_RIGHT_READ, 0));
+	assert_false(walk_allows(&walk, OS_RIGHT_WRITE, 1));
+	assert_true(walk_allows(&walk, 0, 0));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nearest_anchor_decides),
+		cmocka_unit_test(nothing_found_is_nothing_granted),
+		cmocka_unit_test(every_part_of_the_key_counts),
+		cmocka_unit_test(a_new_name_is_what_its_parent_makes_it),
+		cmocka_unit_test(too_deep_is_denied),
+		cmocka_unit_test(a_file_gains_nothing_by_a_name),
+		cmocka_unit_test(one_or_all_of_the_rights),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

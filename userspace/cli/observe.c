@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/observe.h"
+
+#include "common/cleanup.h"
+#include "common/learn.h"
+#include "common/summary.h"
+#include "supervisor/event_reader.h"
+#include "supervisor/host_view.h"
+#include "supervisor/mount_table.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct observe {
+	struct observe_options options;
+	struct event_writer *writer;
+	struct event_reader *reader;
+	struct summary *summary;
+	struct learn *learn;
+	struct mount_table mounts;
+	struct event_context context;
+	struct event event; /* large: used again for each */
+	struct event_counters before;
+	const struct sandbox *sandbox;
+	uint64_t undecoded;
+	int root_fd;
+};
+
+int observe_new(const struct observe_options *options, struct observe **ret_observe,
+		struct error *err)
+{
+	struct observe *observe = calloc(1, sizeof(*observe));
+	const struct event_writer_options writer = {
+		.path = options->log_path,
+		.fd = STDERR_FILENO,
+		.format = options->format,
+		.warn_fd = STDERR_FILENO,
+	};
+	int r;
+
+	if (!observe)
+		return error_set(err, -ENOMEM, "out of memory");
+	observe->options = *options;
+	observe->root_fd = -1;
+	observe->summary = summary_new();
+	r = observe->summary ? event_writer_open(&writer, &observe->writer, err)
+			     : error_set(err, -ENOMEM, "out of memory");
+	if (r) {
+		observe_free(observe);
+		return r;
+	}
+	*ret_observe = observe;
+	return 0;
+}
+
+static void told(struct observe *observe)
+{
+	summary_add(observe->summary, &observe->event);
+	event_writer_write(observe->writer, &observe->event);
+}
+
+static void take(void *arg, const void *data, size_t size)
+{
+	struct observe *observe = arg;
+
+	observe->context.generation = observe->sandbox->slot.generation;
+	if (event_decode(data, size, &observe->context, &observe->event)) {
+		observe->undecoded++;
+		return;
+	}
+	told(observe);
+	if (observe->learn)
+		learn_add(observe->learn, &observe->event);
+}
+
+static void tell_start(struct observe *observe)
+{
+	const struct observe_options *o = &observe->options;
+	const struct sandbox *sandbox = observe->sandbox;
+
+	event_started(&observe->event, o->name, sandbox->kernel->lsm ? "bpf-lsm" : "landlock",
+		      o->argv);
+	told(observe);
+	event_policy_loaded(&observe->event, o->name, o->policy_file, sandbox->slot.generation,
+			    o->digest);
+	told(observe);
+	for (size_t i = 0; i < sandbox->findings; i++) {
+		event_finding(&observe->event, o->name, EVENT_SEVERITY_HIGH, "-", "%s",
+			      sandbox->finding[i]);
+		told(observe);
+	}
+	event_writer_flush(observe->writer);
+}
+
+int observe_attach(struct observe *observe, const struct sandbox *sandbox, struct error *err)
+{
+	const struct observe_options *o = &observe->options;
+	const struct event_sink sink = {.event = take, .arg = observe};
+	int r;
+
+	observe->sandbox = sandbox;
+	r = mount_table_load(sandbox->launch.init_pid, &observe->mounts, err);
+	if (r)
+		return r;
+	observe->context = (struct event_context){
+		.sandbox = o->name,
+		.policy = o->policy,
+		.generation = sandbox->slot.generation,
+		.clock_offset = event_clock_offset(),
+		.path = mount_table_path,
+		.path_arg = &observe->mounts,
+	};
+	if (o->learn_path) {
+		struct learn_options learn = {
+			.base = o->learn_base,
+			.base_len = o->learn_base_len,
+			.base_name = o->policy_file,
+			.program = o->argv[0],
+			.workdir = o->workdir,
+		};
+
+		observe->root_fd = host_view_root(sandbox->launch.init_pid);
+		learn.root_fd = observe->root_fd;
+		r = learn_new(&learn, &observe->learn, err);
+		if (r)
+			return r;
+	}
+	event_counters_read(sandbox->kernel->maps.count, &observe->before);
+	r = event_reader_open(sandbox->slot.ring_fd, &sink, &observe->reader, err);
+	if (r)
+		return r;
+	tell_start(observe);
+	return 0;
+}
+
+int observe_fd(const struct observe *observe)
+{
+	return observe->reader ? event_reader_fd(observe->reader) : -1;
+}
+
+void observe_consume(struct observe *observe)
+{
+	event_reader_consume(observe->reader);
+}
+
+void observe_flush(struct observe *observe)
+{
+	if (event_writer_pending(observe->writer))
+		event_writer_flush(observe->writer);
+}
+
+static void losses(const struct observe *observe, struct summary_losses *ret)
+{
+	struct event_counters now, since;
+
+	*ret = (struct summary_losses){
+		.undecoded = observe->undecoded,
+		.lost = event_writer_stats(observe->writer)->lost,
+	};
+	if (event_counters_read(observe->sandbox->kernel->maps.count, &now))
+		return;
+	event_counters_since(&observe->before, &now, &since);
+	ret->dropped = since.value[OS_COUNT_EVENT_DROPPED] + since.value[OS_COUNT_SCRATCH_BUSY];
+	ret->helper_failed = since.value[OS_COUNT_HELPER_FAILED];
+	ret->proc_full = since.value[OS_COUNT_PROC_FULL];
+}
+
+static int write_learned(struct observe *observe, FILE *out, struct error *err)
+{
+	struct learn_result result;
+	int r = learn_write(observe->learn, observe->options.learn_path, &result, err);
+
+	if (r)
+		return r;
+	fprintf(out, "openshell: wrote %s: %zu paths, %zu programs, %zu endpoints more than before",
+		observe->options.learn_path, result.paths, result.programs, result.endpoints);
+	if (result.not_learned)
+		fprintf(out, "; %llu events stay denied, because no policy allows them",
+			(unsigned long long)result.not_learned);
+	fputc('\n', out);
+	return 0;
+}
+
+int observe_finish(struct observe *observe, int exit_code, FILE *out, struct error *err)
+{
+	struct summary_losses lost = {};
+	int r = 0, r2;
+
+	if (observe->reader)
+		event_reader_drain(observe->reader);
+	event_stopped(&observe->event, observe->options.name, exit_code);
+	told(observe);
+	event_writer_flush(observe->writer);
+	if (observe->sandbox)
+		losses(observe, &lost);
+	summary_print(observe->summary, &lost, out);
+	if (observe->learn)
+		r = write_learned(observe, out, err);
+	r2 = event_writer_close(observe->writer, r ? NULL : err);
+	observe->writer = NULL;
+	return r ? r : r2;
+}
+
+void observe_free(struct observe *observe)
+{
+	if (!observe)
+		return;
+	event_reader_free(observe->reader);
+	learn_free(observe->learn);
+	summary_free(observe->summary);
+	event_writer_close(observe->writer, NULL);
+	mount_table_free(&observe->mounts);
+	safe_close(observe->root_fd);
+	free(observe);
+}

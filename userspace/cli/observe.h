@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a run tells: the sandbox's events as they come, to the log; at the end what was denied and
+ * what would allow it; with --learn, a policy. Owned by the verb, one thread, in the loop by its
+ * descriptor. Only tells; a failure here never changes a decision.
+ */
+#pragma once
+
+#include "common/error.h"
+#include "common/event_writer.h"
+#include "compiled_policy.pb-c.h"
+#include "supervisor/sandbox.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+struct observe;
+
+struct observe_options {
+	const char *name; /* of the sandbox */
+	const Openshell__Compiled__V1__CompiledPolicy *policy;
+	const char *policy_file; /* NULL = the default policy */
+	const uint8_t *digest;
+	const char *log_path; /* NULL = standard error */
+	enum event_format format;
+	const char *learn_path;	  /* NULL = do not learn */
+	const char *learn_base;	  /* the policy file's text, NULL = default */
+	size_t learn_base_len;
+	char *const *argv;
+	const char *workdir;
+};
+
+/* Open the log. Errors with a sentence. */
+int observe_new(const struct observe_options *options, struct observe **ret_observe,
+		struct error *err);
+
+/* Say that the sandbox runs, with its findings, and read its events from now on. */
+int observe_attach(struct observe *observe, const struct sandbox *sandbox, struct error *err);
+
+/* Readable while events wait; -1 before observe_attach(). */
+int observe_fd(const struct observe *observe);
+
+/* Handle what waits. */
+void observe_consume(struct observe *observe);
+
+/* Write out what is buffered; to be called every EVENT_WRITER_FLUSH_MS. */
+void observe_flush(struct observe *observe);
+
+/*
+ * The agent has ended: the rest of the events, the end, the summary on @out, the learned policy.
+ * Returns 0, or the error of the log or of the learned policy's file.
+ */
+int observe_finish(struct observe *observe, int exit_code, FILE *out, struct error *err);
+
+void observe_free(struct observe *observe);

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/host_view.h"
+
+#include "common/baseline.h"
+#include "common/cleanup.h"
+#include "supervisor/masks.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#define OWN_TMP_BYTES (1ULL << 30)
+#define OWN_SHM_BYTES (512ULL << 20)
+
+static const struct masks_path own[] = {
+	{.path = "/tmp", .access = MASKS_OWN, .size = OWN_TMP_BYTES, .mode = 01777},
+	{.path = "/var/tmp", .access = MASKS_OWN, .size = OWN_TMP_BYTES, .mode = 01777},
+	{.path = "/dev/shm", .access = MASKS_OWN, .size = OWN_SHM_BYTES, .mode = 01777},
+};
+
+static enum masks_access masks_access(enum rights_access access)
+{
+	switch (access) {
+	case RIGHTS_READ_WRITE:
+		return MASKS_READ_WRITE;
+	case RIGHTS_DENY:
+		return MASKS_DENY;
+	default:
+		return MASKS_READ_ONLY;
+	}
+}
+
+static bool is_own(const char *path)
+{
+	for (size_t i = 0; i < ARRAY_LEN(own); i++)
+		if (!strcmp(own[i].path, path))
+			return true;
+	return false;
+}
+
+/* A glob's literal directory, for masks that work on whole trees. */
+static const char *exec_deny_path(const char *pattern, char *buf, size_t size)
+{
+	size_t n = strlen(pattern);
+
+	if (n > 3 && !strcmp(pattern + n - 3, "/**"))
+		n -= 3;
+	snprintf(buf, size, "%.*s", (int)n, pattern);
+	return buf;
+}
+
+int host_view_plan(const Openshell__Compiled__V1__CompiledPolicy *policy, const char *workdir,
+		   const char *hostname, bool lsm, struct mount_plan *plan, struct error *err)
+{
+	size_t cap = ARRAY_LEN(own) + policy->n_paths + baseline_paths_len + 1, n = 0;
+	_cleanup_free_ struct masks_path *path = calloc(cap, sizeof(*path));
+	size_t denies = policy->exec ? policy->exec->n_deny : 0;
+	_cleanup_free_ const char **deny = calloc(denies + 1, sizeof(*deny));
+	_cleanup_free_ char *deny_text = calloc(denies + 1, 4096);
+	struct masks_spec spec = {.path = path, .exec_deny = deny, .bpf_lsm = lsm};
+	char hosts[256];
+	int r;
+
+	if (!path || !deny || !deny_text)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < ARRAY_LEN(own); i++)
+		path[n++] = own[i];
+	for (size_t i = 0; i < policy->n_paths; i++) {
+		enum rights_access access = baseline_access(policy->paths[i]->access);
+
+		/* Listing /tmp itself means the sandbox's own one. */
+		if (access != RIGHTS_DENY && is_own(policy->paths[i]->path))
+			continue;
+		path[n++] = (struct masks_path){.path = policy->paths[i]->path,
+						.access = masks_access(access)};
+	}
+	for (size_t i = 0; i < baseline_paths_len; i++) {
+		bool listed = is_own(baseline_paths[i].path);
+
+		for (size_t j = 0; j < policy->n_paths; j++)
+			listed |= !strcmp(policy->paths[j]->path, baseline_paths[i].path);
+		if (!listed)
+			path[n++] = (struct masks_path){
+				.path = baseline_paths[i].path,
+				.access = masks_access(baseline_paths[i].access)};
+	}
+	if (policy->include_workdir && workdir && !is_own(workdir))
+		path[n++] = (struct masks_path){.path = workdir, .access = MASKS_READ_WRITE};
+	for (size_t i = 0; i < denies; i++)
+		deny[i] = exec_deny_path(policy->exec->deny[i], deny_text + i * 4096, 4096);
+	spec.path_len = n;
+	spec.workdir = workdir;
+	spec.exec_deny_len = denies;
+	spec.writable_no_exec = policy->exec && !policy->exec->allow_writable;
+	r = masks_plan(&spec, plan, err);
+	if (r)
+		return r;
+	snprintf(hosts, sizeof(hosts),
+		 "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n127.0.1.1 %s\n",
+		 hostname);
+	r = mount_plan_add(plan, &(struct mount_step){.op = MOUNT_OP_CONTENT,
+						      .target = (char *)"/etc/hosts",
+						      .content = hosts});
+	return r ? error_set(err, r, "the mount plan is too long") : 0;
+}
+
+int host_view_root(pid_t init)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/root", init);
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}

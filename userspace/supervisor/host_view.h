@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a sandbox on the host driver sees of the host: /tmp, /var/tmp and /dev/shm are its own, empty
+ * and bounded; listed paths below them and the working directory are the host's; /etc/hosts names
+ * localhost and the sandbox alone. (policy.md, "Filesystem")
+ */
+#pragma once
+
+#include "common/error.h"
+#include "compiled_policy.pb-c.h"
+#include "supervisor/mount_plan.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* @lsm: BPF-LSM holds the files, so that no masks are needed. Errors of masks_plan(), -ENOMEM. */
+int host_view_plan(const Openshell__Compiled__V1__CompiledPolicy *policy, const char *workdir,
+		   const char *hostname, bool lsm, struct mount_plan *plan, struct error *err);
+
+/* The root of a sandbox by its init's pid, O_PATH. -errno. */
+int host_view_root(pid_t init);

@@ -1,0 +1,534 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/resolve.h"
+
+#include "common/baseline.h"
+#include "common/cleanup.h"
+#include "supervisor/mount_table.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <linux/openat2.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#define WARNINGS_MAX 256
+
+/* The dynamic loaders of the usual C libraries: LIBRARY, never EXEC. */
+static const char *const loaders[] = {
+	"/lib64/ld-linux*.so*",		"/lib/ld-linux*.so*",
+	"/lib/ld-musl-*.so*",		"/lib/*/ld-linux*.so*",
+	"/lib/*/ld-[0-9]*.so",		"/usr/lib64/ld-linux*.so*",
+	"/usr/lib/*/ld-linux*.so*",	"/usr/lib/ld-musl-*.so*",
+};
+
+struct rule {
+	char *path; /* canonical */
+	enum rights_access access;
+	bool listed;
+};
+
+struct work {
+	const struct resolve_request *request;
+	int root_fd;
+	struct resolved *out;
+	struct rule *rule;
+	size_t rules;
+	struct rights_exec *allow, *deny;
+	size_t allows, denies;
+};
+
+static int warn(struct work *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static int warn(struct work *w, const char *fmt, ...)
+{
+	struct resolved *out = w->out;
+	char **grown, *text;
+	va_list args;
+	int n;
+
+	if (out->warnings >= WARNINGS_MAX)
+		return 0;
+	va_start(args, fmt);
+	n = vasprintf(&text, fmt, args);
+	va_end(args);
+	if (n < 0)
+		return -ENOMEM;
+	grown = realloc(out->warning, (out->warnings + 1) * sizeof(*grown));
+	if (!grown) {
+		free(text);
+		return -ENOMEM;
+	}
+	out->warning = grown;
+	out->warning[out->warnings++] = text;
+	return 0;
+}
+
+/* Open a path as the sandbox would, links followed inside its root. -errno. */
+static int open_inside(int root_fd, const char *path, bool follow)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW),
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+	long fd = syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
+/* The canonical path of an open file: what the kernel calls it in its own mount namespace. */
+static int canonical(int fd, char **ret_path)
+{
+	char link[64], buf[PATH_MAX];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, buf, sizeof(buf) - 1);
+	if (n < 0)
+		return -errno;
+	if ((size_t)n >= sizeof(buf) - 1)
+		return -ENAMETOOLONG;
+	buf[n] = '\0';
+	if (buf[0] != '/')
+		return -EINVAL;
+	*ret_path = strdup(buf);
+	return *ret_path ? 0 : -ENOMEM;
+}
+
+static struct resolved_path *find(struct resolved *out, const char *path)
+{
+	for (size_t i = 0; i < out->len; i++)
+		if (!strcmp(out->path[i].path, path))
+			return &out->path[i];
+	return NULL;
+}
+
+/* Add a point to the table, or note a stronger origin of one that is there. Takes fd and path. */
+static int add_point(struct work *w, int fd, char *path, enum resolved_origin origin,
+		     struct error *err)
+{
+	struct resolved *out = w->out;
+	struct resolved_path *point = find(out, path);
+	int r;
+
+	if (point) {
+		if (origin < point->origin)
+			point->origin = origin;
+		point->transit |= origin == RESOLVED_TRANSIT;
+		free(path);
+		safe_close(fd);
+		return 0;
+	}
+	if (out->len == out->cap) {
+		size_t cap = out->cap ? out->cap * 2 : 64;
+		struct resolved_path *grown;
+
+		if (out->len >= RESOLVED_MAX) {
+			free(path);
+			safe_close(fd);
+			return error_set(err, -E2BIG,
+					 "the policy and this host's mounts come to more than %d "
+					 "paths",
+					 RESOLVED_MAX);
+		}
+		grown = realloc(out->path, cap * sizeof(*grown));
+		if (!grown) {
+			free(path);
+			safe_close(fd);
+			return error_set(err, -ENOMEM, "out of memory");
+		}
+		out->path = grown;
+		out->cap = cap;
+	}
+	point = &out->path[out->len];
+	*point = (struct resolved_path){
+		.path = path,
+		.origin = origin,
+		.transit = origin == RESOLVED_TRANSIT,
+		.fd = fd,
+	};
+	r = kernel_identify(w->request->kernel, fd, &point->file, &point->mode);
+	if (r) {
+		error_set(err, r, "the kernel does not tell what %s is: %s", path, strerror(-r));
+		free(path);
+		safe_close(fd);
+		return r;
+	}
+	out->len++;
+	return 0;
+}
+
+static int add_rule(struct work *w, const char *path, enum rights_access access, bool listed)
+{
+	struct rule *grown;
+	char *copy;
+
+	for (size_t i = 0; i < w->rules; i++) {
+		if (strcmp(w->rule[i].path, path) || access == RIGHTS_LOADER ||
+		    w->rule[i].access == RIGHTS_LOADER)
+			continue;
+		/* The policy's own word beats the baseline's about the same place. */
+		if (w->rule[i].listed && !listed)
+			return 0;
+		if (!w->rule[i].listed && listed && access != RIGHTS_DENY)
+			w->rule[i].access = access;
+	}
+	copy = strdup(path);
+	grown = realloc(w->rule, (w->rules + 1) * sizeof(*grown));
+	if (grown)
+		w->rule = grown;
+	if (!copy || !grown) {
+		free(copy);
+		return -ENOMEM;
+	}
+	w->rule[w->rules++] = (struct rule){copy, access, listed};
+	return 0;
+}
+
+/* Parents of a path as written: directories, and links on the way, may be looked at. */
+static int add_transit(struct work *w, const char *path, struct error *err)
+{
+	char part[PATH_MAX];
+
+	for (const char *p = path; p; p = strchr(p + 1, '/')) {
+		size_t n = p == path ? 1 : (size_t)(p - path);
+		char *name = NULL;
+		int fd, r;
+
+		if (n >= sizeof(part))
+			return error_set(err, -ENAMETOOLONG, "a path is too long");
+		memcpy(part, path, n);
+		part[n] = '\0';
+		fd = open_inside(w->root_fd, part, false);
+		if (fd < 0)
+			continue;
+		r = canonical(fd, &name);
+		if (r) {
+			safe_close(fd);
+			continue;
+		}
+		r = add_point(w, fd, name, RESOLVED_TRANSIT, err);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+/* Resolve one path of the policy; 1 if it is not there. */
+static int add_path(struct work *w, const char *path, enum rights_access access,
+		    enum resolved_origin origin, struct error *err)
+{
+	int fd = open_inside(w->root_fd, path, true), link_fd, r;
+	char *name = NULL, *copy;
+
+	if (fd == -ENOENT || fd == -ENOTDIR)
+		return 1;
+	if (fd < 0)
+		return error_set(err, fd, "cannot open %s in the sandbox: %s", path, strerror(-fd));
+	r = canonical(fd, &name);
+	if (r) {
+		safe_close(fd);
+		return error_set(err, r, "cannot tell where %s leads: %s", path, strerror(-r));
+	}
+	copy = strdup(name);
+	if (!copy || add_rule(w, name, access, origin == RESOLVED_LISTED)) {
+		free(copy);
+		free(name);
+		safe_close(fd);
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	r = add_point(w, fd, name, origin, err);
+	if (!r)
+		r = add_transit(w, path, err);
+	if (!r && strcmp(path, copy)) {
+		/* The path itself is, or leads through, a link: let it be read. */
+		r = add_transit(w, copy, err);
+		link_fd = open_inside(w->root_fd, path, false);
+		if (!r && link_fd >= 0) {
+			char *link_name = NULL;
+
+			if (canonical(link_fd, &link_name))
+				safe_close(link_fd);
+			else
+				r = add_point(w, link_fd, link_name, RESOLVED_TRANSIT, err);
+		}
+	}
+	free(copy);
+	return r;
+}
+
+static int add_listed(struct work *w, struct error *err)
+{
+	const Openshell__Compiled__V1__CompiledPolicy *policy = w->request->policy;
+	size_t found = 0;
+
+	for (size_t i = 0; i < policy->n_paths; i++) {
+		const Openshell__Compiled__V1__PathRule *rule = policy->paths[i];
+		enum rights_access access = baseline_access(rule->access);
+		int r;
+
+		if (!access)
+			return error_set(err, -EINVAL, "the compiled policy gives %s no access",
+					 rule->path);
+		r = add_path(w, rule->path, access, RESOLVED_LISTED, err);
+		if (r < 0)
+			return r;
+		found += r == 0 && access != RIGHTS_DENY;
+		if (r == 1 && policy->hard_requirement)
+			return error_set(err, -ENOENT,
+					 "%s does not exist in the sandbox and the policy says "
+					 "hard_requirement",
+					 rule->path);
+		if (r == 1 && warn(w, "%s does not exist in the sandbox and is skipped",
+				   rule->path))
+			return error_set(err, -ENOMEM, "out of memory");
+	}
+	if (policy->n_paths && !found && !policy->include_workdir)
+		return error_set(err, -ENOENT,
+				 "none of the paths that the policy lists exists in the sandbox");
+	return 0;
+}
+
+static int add_baseline(struct work *w, struct error *err)
+{
+	static const char *const gpu_nodes[] = {"/dev/nvidiactl", "/dev/nvidia-uvm",
+						"/dev/nvidia-uvm-tools", "/dev/nvidia-modeset"};
+	int r;
+
+	for (size_t i = 0; i < baseline_paths_len; i++) {
+		r = add_path(w, baseline_paths[i].path, baseline_paths[i].access, RESOLVED_BASELINE, err);
+		if (r < 0)
+			return r;
+	}
+	if (w->request->workdir && w->request->policy->include_workdir) {
+		r = add_path(w, w->request->workdir, RIGHTS_READ_WRITE, RESOLVED_WORKDIR, err);
+		if (r)
+			return r < 0 ? r
+				     : error_set(err, -ENOENT, "the working directory %s is not there",
+						 w->request->workdir);
+	}
+	if (w->request->terminal) {
+		r = add_path(w, w->request->terminal, RIGHTS_READ_WRITE, RESOLVED_TERMINAL, err);
+		if (r < 0)
+			return r;
+		r = add_path(w, "/dev/tty", RIGHTS_READ_WRITE, RESOLVED_TERMINAL, err);
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; w->request->gpu && i < ARRAY_LEN(gpu_nodes); i++) {
+		r = add_path(w, gpu_nodes[i], RIGHTS_READ_WRITE, RESOLVED_BASELINE, err);
+		if (r < 0)
+			return r;
+	}
+	for (int i = 0; w->request->gpu && i < 64; i++) {
+		char node[32];
+
+		snprintf(node, sizeof(node), "/dev/nvidia%d", i);
+		r = add_path(w, node, RIGHTS_READ_WRITE, RESOLVED_BASELINE, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/*
+ * Loaders are looked up in the host's tree by pattern and then opened in the sandbox's: the host
+ * driver shares /usr and /lib. One that only the sandbox has is found through its mounts' tree.
+ */
+static int add_loaders(struct work *w, struct error *err)
+{
+	char prefix[64];
+	size_t prefix_len;
+	int r = 0;
+
+	snprintf(prefix, sizeof(prefix), "/proc/%d/root", w->request->init);
+	prefix_len = strlen(prefix);
+	for (size_t i = 0; i < ARRAY_LEN(loaders) && r >= 0; i++) {
+		char pattern[256];
+		glob_t found;
+
+		snprintf(pattern, sizeof(pattern), "%s%s", prefix, loaders[i]);
+		if (glob(pattern, GLOB_NOSORT, NULL, &found))
+			continue;
+		for (size_t j = 0; j < found.gl_pathc && r >= 0; j++)
+			r = add_path(w, found.gl_pathv[j] + prefix_len, RIGHTS_LOADER,
+				     RESOLVED_LOADER, err);
+		globfree(&found);
+	}
+	return r < 0 ? r : 0;
+}
+
+static int add_exec(struct work *w, char **pattern, size_t n, struct rights_exec **list,
+		    size_t *len, struct error *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		size_t size = strlen(pattern[i]);
+		bool subtree = size > 3 && !strcmp(pattern[i] + size - 3, "/**");
+		_cleanup_free_ char *path = strndup(pattern[i], subtree ? size - 3 : size);
+		struct rights_exec *grown = realloc(*list, (*len + 1) * sizeof(*grown));
+		char *name = NULL;
+		int fd, r;
+
+		if (grown)
+			*list = grown;
+		if (!path || !grown)
+			return error_set(err, -ENOMEM, "out of memory");
+		if (strpbrk(path, "*?["))
+			return error_set(err, -EOPNOTSUPP,
+					 "exec_policy: %s: only a trailing /** is enforced here",
+					 pattern[i]);
+		fd = open_inside(w->root_fd, path, true);
+		if (fd < 0) {
+			if (warn(w, "exec_policy: %s does not exist in the sandbox", pattern[i]))
+				return error_set(err, -ENOMEM, "out of memory");
+			continue;
+		}
+		r = canonical(fd, &name);
+		if (r) {
+			safe_close(fd);
+			return error_set(err, r, "cannot tell where %s leads", path);
+		}
+		(*list)[*len] = (struct rights_exec){strdup(name), subtree};
+		if (!(*list)[*len].path) {
+			safe_close(fd);
+			free(name);
+			return error_set(err, -ENOMEM, "out of memory");
+		}
+		(*len)++;
+		r = add_point(w, fd, name, RESOLVED_EXEC, err);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+/* The root of every mount is an anchor, so that no walk has to cross one. */
+static int add_mounts(struct work *w, struct error *err)
+{
+	struct mount_table table = {};
+	int r = mount_table_load(w->request->init, &table, err);
+
+	for (size_t i = 0; !r && i < table.len; i++) {
+		char *name = NULL;
+		int fd = open_inside(w->root_fd, table.entry[i].point, false);
+
+		/* One that nothing can reach, hidden below another mount, needs no anchor. */
+		if (fd < 0)
+			continue;
+		if (canonical(fd, &name)) {
+			safe_close(fd);
+			continue;
+		}
+		r = add_point(w, fd, name, RESOLVED_MOUNT, err);
+	}
+	mount_table_free(&table);
+	return r;
+}
+
+static int compare(const void *a, const void *b)
+{
+	return strcmp(((const struct resolved_path *)a)->path,
+		      ((const struct resolved_path *)b)->path);
+}
+
+static int compute(struct work *w, struct error *err)
+{
+	const Openshell__Compiled__V1__ExecPolicy *exec = w->request->policy->exec;
+	_cleanup_free_ struct rights_rule *rules = calloc(w->rules + 1, sizeof(*rules));
+	struct rights_input input = {
+		.rule = rules,
+		.rules = w->rules,
+		.exec_allow = w->allow,
+		.exec_allows = w->allows,
+		.exec_deny = w->deny,
+		.exec_denies = w->denies,
+		.exec_allow_present = exec && exec->allow_present,
+		.exec_allow_writable = !exec || exec->allow_writable,
+	};
+
+	if (!rules)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < w->rules; i++)
+		rules[i] = (struct rights_rule){w->rule[i].path, w->rule[i].access};
+	for (size_t i = 0; i < w->out->len; i++) {
+		struct resolved_path *point = &w->out->path[i];
+		struct os_anchor anchor = rights_at(&input, point->path);
+		bool denied = false;
+
+		for (size_t j = 0; j < w->rules; j++)
+			denied |= rules[j].access == RIGHTS_DENY &&
+				  rights_path_below(point->path, rules[j].path);
+		if (point->transit && !denied)
+			anchor.self |= OS_RIGHT_STAT;
+		point->subtree = anchor.subtree;
+		point->self = anchor.self;
+	}
+	qsort(w->out->path, w->out->len, sizeof(*w->out->path), compare);
+	return 0;
+}
+
+static void work_free(struct work *w)
+{
+	for (size_t i = 0; i < w->rules; i++)
+		free(w->rule[i].path);
+	for (size_t i = 0; i < w->allows; i++)
+		free((char *)w->allow[i].path);
+	for (size_t i = 0; i < w->denies; i++)
+		free((char *)w->deny[i].path);
+	free(w->rule);
+	free(w->allow);
+	free(w->deny);
+	safe_close(w->root_fd);
+}
+
+int resolve_policy(const struct resolve_request *request, struct resolved *ret_resolved,
+		   struct error *err)
+{
+	const Openshell__Compiled__V1__ExecPolicy *exec = request->policy->exec;
+	struct resolved out = {};
+	struct work w = {.request = request, .root_fd = -1, .out = &out};
+	char root[64];
+	int r;
+
+	snprintf(root, sizeof(root), "/proc/%d/root", request->init);
+	w.root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (w.root_fd < 0)
+		return error_set(err, -errno, "cannot open the sandbox's root: %s",
+				 strerror(errno));
+	r = add_listed(&w, err);
+	if (!r)
+		r = add_baseline(&w, err);
+	if (!r)
+		r = add_loaders(&w, err);
+	if (!r && exec)
+		r = add_exec(&w, exec->allow, exec->n_allow, &w.allow, &w.allows, err);
+	if (!r && exec)
+		r = add_exec(&w, exec->deny, exec->n_deny, &w.deny, &w.denies, err);
+	if (!r)
+		r = add_mounts(&w, err);
+	if (!r)
+		r = compute(&w, err);
+	work_free(&w);
+	if (r) {
+		resolved_free(&out);
+		return r;
+	}
+	*ret_resolved = out;
+	return 0;
+}
+
+void resolved_free(struct resolved *resolved)
+{
+	for (size_t i = 0; i < resolved->len; i++) {
+		free(resolved->path[i].path);
+		safe_close(resolved->path[i].fd);
+	}
+	for (size_t i = 0; i < resolved->warnings; i++)
+		free(resolved->warning[i]);
+	free(resolved->path);
+	free(resolved->warning);
+	*resolved = (struct resolved){};
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/sandbox.h"
+
+#include "common/cleanup.h"
+#include "supervisor/anchor.h"
+#include "supervisor/egress.h"
+#include "supervisor/host_view.h"
+#include "supervisor/landlock.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#define FINDINGS_MAX 512
+
+static int finding(struct sandbox *sandbox, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static int finding(struct sandbox *sandbox, const char *fmt, ...)
+{
+	char **grown, *text;
+	va_list args;
+	int n;
+
+	if (sandbox->findings >= FINDINGS_MAX)
+		return 0;
+	va_start(args, fmt);
+	n = vasprintf(&text, fmt, args);
+	va_end(args);
+	if (n < 0)
+		return -ENOMEM;
+	grown = realloc(sandbox->finding, (sandbox->findings + 1) * sizeof(*grown));
+	if (!grown) {
+		free(text);
+		return -ENOMEM;
+	}
+	sandbox->finding = grown;
+	sandbox->finding[sandbox->findings++] = text;
+	return 0;
+}
+
+/* Which backend holds the files, or a refusal; says what is weaker. */
+static int choose_backend(struct sandbox *sandbox, const struct sandbox_spec *spec,
+			  struct error *err)
+{
+	const struct kernel *kernel = sandbox->kernel;
+	char gaps[1024];
+
+	if (kernel->lsm)
+		return 0;
+	if (spec->require_lsm || spec->policy->hard_requirement)
+		return error_set(err, -EOPNOTSUPP,
+				 "BPF-LSM is not available here (%s) and %s; `openshell doctor` says "
+				 "what to change on this host",
+				 kernel->lsm_reason,
+				 spec->require_lsm ? "--require-lsm asks for it"
+						   : "the policy says hard_requirement");
+	if (landlock_abi() < 1)
+		return error_set(err, -EOPNOTSUPP,
+				 "neither BPF-LSM (%s) nor Landlock is available here: the "
+				 "filesystem policy cannot be enforced",
+				 kernel->lsm_reason);
+	if (spec->audit)
+		return error_set(err, -EOPNOTSUPP,
+				 "--audit and --learn need BPF-LSM, which is not available here "
+				 "(%s): Landlock cannot allow and tell",
+				 kernel->lsm_reason);
+	return finding(sandbox, "files are held by Landlock, because BPF-LSM is not available (%s); %s",
+		       kernel->lsm_reason, landlock_gaps_describe(landlock_abi(), gaps, sizeof(gaps)))
+		       ? error_set(err, -ENOMEM, "out of memory")
+		       : 0;
+}
+
+/* Write one generation: digest, anchors, endpoints. Nothing of it is in force yet. */
+static int write_generation(struct sandbox *sandbox, uint32_t generation,
+			    const Openshell__Compiled__V1__CompiledPolicy *policy,
+			    const uint8_t *digest, const struct resolved *resolved,
+			    struct error *err)
+{
+	const struct kernel *kernel = sandbox->kernel;
+	struct os_digest entry = {.generation = generation};
+	struct egress_report report = {};
+	_cleanup_close_ int root = -1;
+	int r;
+
+	memcpy(entry.sha256, digest, sizeof(entry.sha256));
+	if (kernel->lsm) {
+		r = anchor_write(kernel, sandbox->slot.slot, generation, resolved, err);
+		if (r)
+			return r;
+	}
+	root = host_view_root(sandbox->launch.init_pid);
+	if (root < 0) {
+		r = error_set(err, root, "cannot open the sandbox's root");
+		goto fail;
+	}
+	r = egress_write(kernel, sandbox->slot.slot, generation, policy, root, &report, err);
+	if (r)
+		goto fail;
+	if (report.names &&
+	    finding(sandbox,
+		    "%zu endpoints are names or need HTTP inspection, which this version does not "
+		    "enforce: they stay denied",
+		    report.names)) {
+		r = error_set(err, -ENOMEM, "out of memory");
+		goto fail;
+	}
+	r = bpf_map_update_elem(kernel->maps.digest, &sandbox->slot.slot, &entry, BPF_ANY);
+	if (!r)
+		return 0;
+	error_set(err, r, "map os_digest takes no more entries");
+fail:
+	anchor_erase(kernel, sandbox->slot.slot, generation);
+	egress_erase(kernel, sandbox->slot.slot, generation);
+	return r;
+}
+
+static int resolve(struct sandbox *sandbox, const Openshell__Compiled__V1__CompiledPolicy *policy,
+		   struct resolved *ret_resolved, struct error *err)
+{
+	const struct resolve_request request = {
+		.kernel = sandbox->kernel,
+		.policy = policy,
+		.init = sandbox->launch.init_pid,
+		.workdir = sandbox->workdir,
+		.terminal = sandbox->terminal,
+		.gpu = sandbox->gpu,
+	};
+
+	return resolve_policy(&request, ret_resolved, err);
+}
+
+/* The mount namespace stands and nothing of the agent's runs: put the policy in force. */
+static int enforce(struct sandbox *sandbox, const struct sandbox_spec *spec, int *ret_ruleset,
+		   struct error *err)
+{
+	uint32_t generation = sandbox->slot.generation;
+	int r = resolve(sandbox, spec->policy, &sandbox->resolved, err);
+
+	if (r)
+		return r;
+	for (size_t i = 0; i < sandbox->resolved.warnings; i++)
+		if (finding(sandbox, "%s", sandbox->resolved.warning[i]))
+			return error_set(err, -ENOMEM, "out of memory");
+	r = write_generation(sandbox, generation, spec->policy, spec->digest, &sandbox->resolved,
+			     err);
+	if (r)
+		return r;
+	if (!sandbox->kernel->lsm) {
+		r = landlock_build(&sandbox->resolved, ret_ruleset, err);
+		if (r)
+			return r;
+	}
+	slot_switch(sandbox->kernel, &sandbox->slot, generation,
+		    spec->audit ? OS_MODE_AUDIT : OS_MODE_ENFORCE);
+	return 0;
+}
+
+static int copy(const char *from, char **to)
+{
+	*to = from ? strdup(from) : NULL;
+	return from && !*to ? -ENOMEM : 0;
+}
+
+int sandbox_start(const struct kernel *kernel, const struct sandbox_spec *spec,
+		  struct sandbox **ret_sandbox, struct error *err)
+{
+	struct sandbox *sandbox = calloc(1, sizeof(*sandbox));
+	struct mount_plan mounts = {};
+	struct launch_spec launch = {
+		.argv = spec->argv,
+		.envp = spec->envp,
+		.workdir = spec->workdir,
+		.hostname = spec->id,
+		.uid = spec->uid,
+		.gid = spec->gid,
+		.groups = spec->groups,
+		.groups_len = spec->groups_len,
+		.stdio = {spec->stdio[0], spec->stdio[1], spec->stdio[2]},
+		.tty = spec->tty,
+		.mounts = &mounts,
+	};
+	_cleanup_close_ int ruleset = -1;
+	int r;
+
+	if (!sandbox)
+		return error_set(err, -ENOMEM, "out of memory");
+	sandbox->kernel = kernel;
+	sandbox->slot = SLOT_EMPTY;
+	sandbox->launch = LAUNCH_EMPTY;
+	sandbox->audit = spec->audit;
+	sandbox->gpu = spec->gpu;
+	if (copy(spec->workdir, &sandbox->workdir) || copy(spec->terminal, &sandbox->terminal)) {
+		r = error_set(err, -ENOMEM, "out of memory");
+		goto out;
+	}
+	r = choose_backend(sandbox, spec, err);
+	if (!r)
+		r = host_view_plan(spec->policy, spec->workdir, spec->id, kernel->lsm, &mounts, err);
+	if (!r)
+		r = slot_take(kernel, spec->id, &sandbox->slot, err);
+	if (r)
+		goto out;
+	launch.cgroup_fd = sandbox->slot.cgroup.fd;
+	r = launch_start(&launch, &sandbox->launch, err);
+	if (!r)
+		r = limits_apply(&spec->limits, &sandbox->slot.cgroup, sandbox->launch.init_pid,
+				 err);
+	if (!r)
+		r = enforce(sandbox, spec, &ruleset, err);
+	if (!r)
+		r = launch_go(&sandbox->launch, ruleset, err);
+	if (!r)
+		sandbox->running = true;
+out:
+	mount_plan_free(&mounts);
+	if (r) {
+		sandbox_free(sandbox);
+		return r;
+	}
+	*ret_sandbox = sandbox;
+	return 0;
+}
+
+/* With Landlock alone the files stay as they were at start: the same points, the same rights. */
+static bool same_files(const struct resolved *a, const struct resolved *b)
+{
+	if (a->len != b->len)
+		return false;
+	for (size_t i = 0; i < a->len; i++)
+		if (strcmp(a->path[i].path, b->path[i].path) ||
+		    a->path[i].subtree != b->path[i].subtree ||
+		    a->path[i].self != b->path[i].self)
+			return false;
+	return true;
+}
+
+int sandbox_update(struct sandbox *sandbox, const Openshell__Compiled__V1__CompiledPolicy *policy,
+		   const uint8_t *digest, struct error *err)
+{
+	uint32_t old = sandbox->slot.generation;
+	struct resolved resolved = {};
+	int r = resolve(sandbox, policy, &resolved, err);
+
+	if (r)
+		return r;
+	if (!sandbox->kernel->lsm && !same_files(&sandbox->resolved, &resolved)) {
+		resolved_free(&resolved);
+		return error_set(err, -EOPNOTSUPP,
+				 "the filesystem section of a running sandbox can change only with "
+				 "BPF-LSM (%s); start the sandbox anew for this policy",
+				 sandbox->kernel->lsm_reason);
+	}
+	r = write_generation(sandbox, old + 1, policy, digest, &resolved, err);
+	if (r) {
+		resolved_free(&resolved);
+		return r;
+	}
+	slot_switch(sandbox->kernel, &sandbox->slot, old + 1,
+		    sandbox->audit ? OS_MODE_AUDIT : OS_MODE_ENFORCE);
+	slot_settle();
+	anchor_erase(sandbox->kernel, sandbox->slot.slot, old);
+	egress_erase(sandbox->kernel, sandbox->slot.slot, old);
+	resolved_free(&sandbox->resolved);
+	sandbox->resolved = resolved;
+	return 0;
+}
+
+void sandbox_free(struct sandbox *sandbox)
+{
+	if (!sandbox)
+		return;
+	launch_kill(&sandbox->launch);
+	slot_release(sandbox->kernel, &sandbox->slot);
+	resolved_free(&sandbox->resolved);
+	for (size_t i = 0; i < sandbox->findings; i++)
+		free(sandbox->finding[i]);
+	free(sandbox->finding);
+	free(sandbox->workdir);
+	free(sandbox->terminal);
+	free(sandbox);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A sandbox from start to end: cgroup and slot, mounts, resolved policy, generation in force, agent
+ * running, everything gone again. What a policy asks and this host cannot give is told as findings;
+ * with a hard requirement it is refused. Fails closed: the agent's program starts only after its
+ * policy is in force. One thread per sandbox; several sandboxes may share a struct kernel.
+ */
+#pragma once
+
+#include "compiled_policy.pb-c.h"
+#include "supervisor/kernel.h"
+#include "supervisor/launch.h"
+#include "supervisor/limits.h"
+#include "supervisor/resolve.h"
+#include "supervisor/slot.h"
+
+#include <stdbool.h>
+
+struct sandbox_spec {
+	const char *id; /* unique on this host: names the cgroup */
+	const Openshell__Compiled__V1__CompiledPolicy *policy;
+	const uint8_t *digest; /* SHA-256 of the packed policy */
+	char *const *argv, *const *envp;
+	const char *workdir; /* absolute */
+	uid_t uid;
+	gid_t gid;
+	const gid_t *groups;
+	size_t groups_len;
+	int stdio[3];
+	bool tty;
+	const char *terminal; /* path of the pty's slave when tty */
+	bool audit;	      /* allow everything, tell what would be denied */
+	bool require_lsm;     /* refuse the weaker backend */
+	bool gpu;
+	struct limits limits;
+};
+
+struct sandbox {
+	const struct kernel *kernel;
+	struct slot slot;
+	struct launch launch;
+	struct resolved resolved;
+	bool running; /* the agent's program was started */
+	/* HIGH findings: sentences about what this host does not enforce of the policy */
+	char **finding;
+	size_t findings;
+	/* for later policy changes */
+	char *workdir, *terminal;
+	bool audit, gpu;
+};
+
+/*
+ * Start. On failure nothing is left, and @err says what to do. -EOPNOTSUPP: the policy or the
+ * caller insists on BPF-LSM, or Landlock is missing as well. launch_go()'s errors come through.
+ */
+int sandbox_start(const struct kernel *kernel, const struct sandbox_spec *spec,
+		  struct sandbox **ret_sandbox, struct error *err);
+
+/*
+ * Put another policy in force for a running sandbox: a new generation is written whole, then
+ * switched to. On failure the old one stays. -EOPNOTSUPP: the filesystem section changed and only
+ * Landlock enforces it.
+ */
+int sandbox_update(struct sandbox *sandbox, const Openshell__Compiled__V1__CompiledPolicy *policy,
+		   const uint8_t *digest, struct error *err);
+
+/* Kill what runs and remove every trace. NULL is valid. */
+void sandbox_free(struct sandbox *sandbox);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A sandbox's place in the kernel's maps: a slot number, the generation in force, its event ring.
+ * The lock on its cgroup's directory says that the owner lives; what a dead owner left is swept by
+ * the next start. Taking and releasing happen under the host lock, so no two get one slot.
+ */
+#pragma once
+
+#include "supervisor/kernel.h"
+
+#define SLOT_RING_BYTES 65536
+
+struct slot {
+	uint32_t slot;
+	uint32_t generation; /* last one used */
+	struct cgroup cgroup;
+	int ring_fd; /* the sandbox's own ring buffer */
+};
+
+#define SLOT_EMPTY                                                                                 \
+	(struct slot)                                                                              \
+	{                                                                                          \
+		.cgroup = CGROUP_EMPTY, .ring_fd = -1                                              \
+	}
+
+/*
+ * Make the cgroup openshell/@id, find a free slot, and enter it in mode SETUP. -EEXIST: that id is
+ * in use; -ENOSPC: OS_SLOTS_MAX sandboxes run.
+ */
+int slot_take(const struct kernel *kernel, const char *id, struct slot *ret_slot,
+	      struct error *err);
+
+/* Put (generation, mode) in force: one 8-byte store, seen by the next decision. */
+void slot_switch(const struct kernel *kernel, struct slot *slot, uint32_t generation,
+		 enum os_mode mode);
+
+/*
+ * Wait until no program can still be looking at the generation before the last switch; its entries
+ * may then be erased. Takes an RCU grace period, tens of milliseconds. (membarrier(2), GLOBAL)
+ */
+void slot_settle(void);
+
+/* Deny all, kill what is left in the cgroup, and remove every trace. Idempotent. */
+void slot_release(const struct kernel *kernel, struct slot *slot);
+
+/*
+ * Kill and remove what owners that died have left: processes, cgroups, map entries. The caller
+ * holds the host lock. Returns the number of sandboxes whose owner lives.
+ */
+int slot_sweep(const struct kernel *kernel);
