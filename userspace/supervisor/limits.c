@@ -87,18 +87,25 @@ int limits_parse_memory(const char *text, uint64_t *ret_bytes, struct error *err
 		"'%.64s' is no amount of memory: give bytes, or a number with K, M, G or T", text);
 }
 
+/* Whether @word is one of the words of the one line in @file. */
 static bool has_word(int dir, const char *file, const char *word)
 {
 	_cleanup_close_ int fd = openat(dir, file, O_RDONLY | O_CLOEXEC);
-	char text[1024], *save = NULL;
+	size_t len = strlen(word);
+	char text[1024];
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 
 	if (n < 0)
 		return false;
 	text[n] = '\0';
-	for (char *w = strtok_r(text, " \n", &save); w; w = strtok_r(NULL, " \n", &save))
-		if (!strcmp(w, word))
+	for (const char *p = text; *p;) {
+		size_t word_len = strcspn(p, " \n");
+
+		if (word_len == len && !memcmp(p, word, len))
 			return true;
+		p += word_len;
+		p += strspn(p, " \n");
+	}
 	return false;
 }
 
@@ -135,10 +142,11 @@ static int set_v2(const struct limits *limits, const struct cgroup *cgroup,
 		snprintf(text, sizeof(text), "%llu", (unsigned long long)limits->memory_bytes);
 		r = cgroup_write(cgroup->fd, "memory.max", text);
 		/* Swap would make the limit a suggestion; a kernel without swap lacks the file. */
-		if (r == 0)
+		if (r == 0) {
 			r = cgroup_write(cgroup->fd, "memory.swap.max", "0");
-		if (r == -ENOENT)
-			r = 0;
+			if (r == -ENOENT)
+				r = 0;
+		}
 	}
 	if (r < 0)
 		return error_set(err, r, "cannot limit the sandbox's %s: %s",
@@ -168,10 +176,11 @@ static int set_v1(const struct limits *limits, const struct cgroup *cgroup,
 		snprintf(text, sizeof(text), "%llu", (unsigned long long)limits->memory_bytes);
 		r = cgroup_write(dir, "memory.limit_in_bytes", text);
 		/* memory + swap; only where the kernel counts swap */
-		if (r == 0)
+		if (r == 0) {
 			r = cgroup_write(dir, "memory.memsw.limit_in_bytes", text);
-		if (r == -ENOENT)
-			r = 0;
+			if (r == -ENOENT)
+				r = 0;
+		}
 	}
 	if (r == 0) {
 		snprintf(text, sizeof(text), "%d", init);
