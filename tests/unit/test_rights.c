@@ -20,7 +20,7 @@ static void below_needs_a_whole_component(void **state)
 static void nearest_decides_and_deny_wins(void **state)
 {
 	const struct rights_rule rules[] = {
-		{"/w", RIGHTS_READ_WRITE},     {"/w/ro", RIGHTS_READ_ONLY},
+		{"/w", RIGHTS_READ_WRITE},	 {"/w/ro", RIGHTS_READ_ONLY},
 		{"/w/ro/rw", RIGHTS_READ_WRITE}, {"/w/no", RIGHTS_DENY},
 		{"/w/no/rw", RIGHTS_READ_WRITE}, {"/tie", RIGHTS_READ_WRITE},
 		{"/tie", RIGHTS_READ_ONLY},

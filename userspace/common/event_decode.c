@@ -4,6 +4,7 @@
 #include "common/event_reason.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -59,10 +60,22 @@ static void join_components(const char *data, size_t len, char *ret)
 	ret[out] = '\0';
 }
 
-static void path_inside(const struct os_file_id *file, const char *inside, char *ret)
+/* A path that cannot be told whole: @fmt says what comes before what there is of it. */
+static void partial_path(char *ret, const char *inside, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static void partial_path(char *ret, const char *inside, const char *fmt, ...)
 {
-	snprintf(ret, EVENT_PATH_SIZE, "[dev %u:%u]%s", file->dev >> 20, file->dev & 0xfffff,
-		 inside);
+	char before[64];
+	va_list args;
+	struct text t;
+
+	va_start(args, fmt);
+	vsnprintf(before, sizeof(before), fmt, args);
+	va_end(args);
+	text_init(&t, ret, EVENT_PATH_SIZE);
+	text_add_bytes(&t, before, strlen(before));
+	text_add_bytes(&t, inside, strlen(inside));
 }
 
 static void decode_path(const char *data, size_t len, const struct os_file_id *file, bool cut,
@@ -77,17 +90,17 @@ static void decode_path(const char *data, size_t len, const struct os_file_id *f
 		return;
 	join_components(data, len, inside);
 	if (cut) {
-		snprintf(out.path, EVENT_PATH_SIZE, "...%s", inside);
+		partial_path(out.path, inside, "...");
 		*out.state = EVENT_PATH_CUT;
 		return;
 	}
 	r = ctx->path ? ctx->path(ctx->path_arg, file, inside, out.path, EVENT_PATH_SIZE)
 		      : EVENT_PATH_INSIDE;
 	if (r == -ENAMETOOLONG) {
-		snprintf(out.path, EVENT_PATH_SIZE, "...%s", inside);
+		partial_path(out.path, inside, "...");
 		*out.state = EVENT_PATH_CUT;
 	} else if (r <= 0 || !out.path[0]) {
-		path_inside(file, inside, out.path);
+		partial_path(out.path, inside, "[dev %u:%u]", file->dev >> 20, file->dev & 0xfffff);
 		*out.state = EVENT_PATH_INSIDE;
 	} else {
 		*out.state = (enum event_path_state)r;

@@ -88,7 +88,8 @@ size_t event_remedies(const struct event *event, struct event_remedy ret[EVENT_R
 {
 	struct remedies r = {.list = ret};
 
-	if (!event->from_kernel || (event->action != EVENT_DENIED && event->action != EVENT_AUDIT))
+	if (!event->from_kernel || event->listed_deny ||
+	    (event->action != EVENT_DENIED && event->action != EVENT_AUDIT))
 		return 0;
 	switch (event->raw.reason) {
 	case OS_REASON_RIGHT:
