@@ -5,6 +5,7 @@
 #include "common/event_grants.h"
 #include "common/event_line.h"
 #include "common/event_yaml.h"
+#include "common/policy.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -131,6 +132,8 @@ static const char *cannot_learn_path(struct learn *l, struct event_remedy *remed
 	if (is_of_a_process(remedy->path))
 		return "a process's own files have another name in every run";
 	lift_unwritable(l, remedy);
+	if (strlen(remedy->path) > POLICY_PATH_BYTES_MAX)
+		return "the path is longer than a policy may list";
 	if (!strcmp(remedy->path, "/") && remedy->rights & EVENT_GRANT_WRITES)
 		return "/ cannot be read_write";
 	return NULL;

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/cleanup.h"
+#include "common/policy.h"
+#include "common/summary.h"
+#include "event_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+static struct record record;
+static struct event event;
+static char *text;
+static size_t text_len;
+
+static void add_file(struct summary *s, const char *path, uint32_t wanted, uint16_t verdict)
+{
+	fixture_record(&record, OS_HOOK_FILE_OPEN, OS_EVENT_FILE);
+	fixture_object(&record, path, wanted, 0);
+	record.event.verdict = verdict;
+	assert_int_equal(fixture_decode(&record, NULL, &event), 0);
+	summary_add(s, &event);
+}
+
+static void add_connect(struct summary *s, const char *exe, const char *address, uint16_t port)
+{
+	fixture_record(&record, OS_HOOK_CONNECT4, OS_EVENT_NET);
+	fixture_exe(&record, exe);
+	fixture_endpoint(&record, address, port);
+	record.event.reason = OS_REASON_NO_ENDPOINT;
+	assert_int_equal(fixture_decode(&record, NULL, &event), 0);
+	summary_add(s, &event);
+}
+
+static const char *print(struct summary *s, const struct summary_losses *losses)
+{
+	FILE *out;
+
+	free(text);
+	text = NULL;
+	out = open_memstream(&text, &text_len);
+	summary_print(s, losses, out);
+	fclose(out);
+	return text;
+}
+
+static void a_quiet_run_says_nothing(void **state)
+{
+	struct summary *s = summary_new();
+	struct summary_losses none = {0};
+
+	add_file(s, "/etc/hosts", OS_RIGHT_READ, OS_EVENT_ALLOWED);
+	event_stopped(&event, "demo", 0);
+	summary_add(s, &event);
+	assert_string_equal(print(s, &none), "");
+	assert_string_equal(print(s, NULL), "");
+	summary_free(s);
+}
+
+static void denials_are_counted_with_what_would_allow_them(void **state)
+{
+	struct summary *s = summary_new();
+
+	for (int i = 0; i < 12; i++)
+		add_file(s, "/root/.ssh/id_ed25519", OS_RIGHT_READ, OS_EVENT_DENIED);
+	add_file(s, "/srv/out", OS_RIGHT_WRITE, OS_EVENT_DENIED);
+	add_connect(s, "/usr/bin/curl", "192.0.2.7", 443);
+	add_connect(s, "/usr/bin/curl", "2001:db8::1", 80);
+	fixture_record(&record, OS_HOOK_BPF, OS_EVENT_SYSTEM);
+	record.event.reason = OS_REASON_FORBIDDEN;
+	record.event.detail = 5;
+	assert_int_equal(fixture_decode(&record, NULL, &event), 0);
+	summary_add(s, &event);
+	assert_int_equal(summary_denied(s), 16);
+	assert_string_equal(print(s, NULL),
+			    "openshell: 16 denied\n"
+			    "      12 x FILE    /root/.ssh/id_ed25519 read  by /usr/bin/cat\n"
+			    "       1 x FILE    /srv/out write  by /usr/bin/cat\n"
+			    "       1 x FINDING bpf() command 5  by /usr/bin/cat\n"
+			    "       1 x NET     192.0.2.7:443  by /usr/bin/curl\n"
+			    "       1 x NET     [2001:db8::1]:80  by /usr/bin/curl\n"
+			    "These lines in the policy would allow what a policy can allow of it:\n"
+			    "  filesystem_policy:  # a new section: also include_workdir: true\n"
+			    "    read_only:\n"
+			    "      - /root/.ssh/id_ed25519\n"
+			    "    read_write:\n"
+			    "      - /srv/out\n"
+			    "  network_policies:\n"
+			    "    allow_curl:\n"
+			    "      binaries: [{path: /usr/bin/curl}]\n"
+			    "      endpoints:\n"
+			    "        - {host: 192.0.2.7, port: 443}\n"
+			    "        - {host: \"2001:db8::1\", port: 80}\n"
+			    "1 of them no policy can allow, or the policy forbids them by name.\n");
+	summary_free(s);
+}
+
+/* The lines printed are a policy when `version: 1` is put before them. */
+static void the_lines_are_a_policy(void **state)
+{
+	struct summary *s = summary_new();
+	struct policy *policy;
+	struct diagnostics diag = {0};
+	struct error err = {0};
+	char *whole = NULL, *lines, *end;
+	int n;
+
+	add_file(s, "/srv/we: ird #\"'\\ -name", OS_RIGHT_READ, OS_EVENT_DENIED);
+	add_file(s, "/srv/\xe6\x97\xa5\xe2\x80\xae", OS_RIGHT_WRITE, OS_EVENT_DENIED);
+	add_file(s, "/srv/bad\xff", OS_RIGHT_READ, OS_EVENT_DENIED);
+	add_connect(s, "/usr/bin/py thon: x", "2001:db8::1", 80);
+	print(s, NULL);
+	lines = strstr(text, "  filesystem_policy");
+	assert_non_null(lines);
+	n = asprintf(&whole, "  version: 1\n%s", lines);
+	assert_true(n > 0);
+	end = strstr(whole, "openshell: ");
+	assert_null(end);
+	if (policy_load_buffer("summary", whole, (size_t)n, &policy, &diag, &err) < 0)
+		fail_msg("%s\n%s", whole, err.message);
+	policy_free(policy);
+	diagnostics_clear(&diag);
+	free(whole);
+	summary_free(s);
+}
+
+static void several_programs_and_audit(void **state)
+{
+	struct summary *s = summary_new();
+
+	add_file(s, "/a/x", OS_RIGHT_READ, OS_EVENT_AUDIT);
+	fixture_exe(&record, "/bin/head");
+	fixture_object(&record, "/a/x", OS_RIGHT_READ, 0);
+	assert_int_equal(fixture_decode(&record, NULL, &event), 0);
+	summary_add(s, &event);
+	assert_int_equal(summary_audited(s), 2);
+	print(s, NULL);
+	assert_non_null(strstr(text, "openshell: 2 would have been denied (audit mode)\n"));
+	assert_non_null(strstr(text, "2 x FILE    /a/x read  by several programs\n"));
+	summary_free(s);
+}
+
+static void the_table_is_bounded(void **state)
+{
+	struct summary *s = summary_new();
+	char path[64];
+
+	for (int i = 0; i < SUMMARY_KINDS_MAX + 500; i++) {
+		snprintf(path, sizeof(path), "/srv/d%d/f%d", i % 700, i);
+		add_file(s, path, OS_RIGHT_READ, OS_EVENT_DENIED);
+	}
+	print(s, NULL);
+	snprintf(path, sizeof(path), "  and %d more\n",
+		 SUMMARY_KINDS_MAX + 500 - SUMMARY_LINES_MAX);
+	assert_non_null(strstr(text, path));
+	assert_non_null(strstr(text, "# directories stand for their files"));
+	assert_true(text_len < 20000);
+	summary_free(s);
+}
+
+static void losses_are_never_silent(void **state)
+{
+	struct summary *s = summary_new();
+	struct summary_losses losses = {
+		.dropped = 1, .undecoded = 2, .lost = 3, .helper_failed = 4, .proc_full = 5};
+
+	print(s, &losses);
+	assert_non_null(strstr(text, "WARNING: 1 events were dropped"));
+	assert_non_null(strstr(text, "WARNING: 2 events could not be decoded"));
+	assert_non_null(strstr(text, "WARNING: 3 events could not be written"));
+	assert_non_null(strstr(text, "WARNING: 4 times a kernel helper failed"));
+	assert_non_null(strstr(text, "WARNING: 5 processes got no identity"));
+	summary_free(s);
+}
+
+static int teardown(void **state)
+{
+	free(text);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_quiet_run_says_nothing),
+		cmocka_unit_test(denials_are_counted_with_what_would_allow_them),
+		cmocka_unit_test(the_lines_are_a_policy),
+		cmocka_unit_test(several_programs_and_audit),
+		cmocka_unit_test(the_table_is_bounded),
+		cmocka_unit_test(losses_are_never_silent),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, teardown);
+}
