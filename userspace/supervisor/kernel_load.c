@@ -170,6 +170,22 @@ out:
 	return r;
 }
 
+/*
+ * Some hosts refuse every LSM program, whatever it is. Asking costs microseconds, finding out with
+ * the whole object a hundred milliseconds. A program without a hook is -EINVAL where they may load.
+ */
+static bool lsm_refused(void)
+{
+	const struct bpf_insn insns[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_LSM_MAC);
+
+	return bpf_prog_load(BPF_PROG_TYPE_LSM, "probe", "Dual BSD/GPL", insns, ARRAY_LEN(insns),
+			     &options) == -EPERM;
+}
+
 /* 0 with kernel->lsm set or lsm_reason filled; an error only for what must not happen. */
 static int load_lsm(struct kernel *kernel, struct error *err)
 {
@@ -177,6 +193,11 @@ static int load_lsm(struct kernel *kernel, struct error *err)
 	struct error why = {};
 	int r;
 
+	if (lsm_refused()) {
+		snprintf(kernel->lsm_reason, sizeof(kernel->lsm_reason),
+			 "the kernel refuses BPF-LSM programs: EPERM");
+		return 0;
+	}
 	lsm = lsm_bpf__open();
 	if (!lsm)
 		return error_set(err, -errno, "cannot open the LSM kernel object: %s",
@@ -201,7 +222,7 @@ static int load_lsm(struct kernel *kernel, struct error *err)
 	r = bpf_object__load(lsm->obj);
 	if (r) {
 		error_set(&why, r, "the kernel refused the BPF-LSM programs (%s). %s",
-			  strerror(-r), r == -EPERM ? "" : log_tail());
+			  strerror(-r), log_tail());
 		goto without;
 	}
 	r = attach_all(lsm->obj, kernel, &why);

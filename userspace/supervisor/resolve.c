@@ -19,10 +19,10 @@
 
 /* The dynamic loaders of the usual C libraries: LIBRARY, never EXEC. */
 static const char *const loaders[] = {
-	"/lib64/ld-linux*.so*",		"/lib/ld-linux*.so*",
-	"/lib/ld-musl-*.so*",		"/lib/*/ld-linux*.so*",
-	"/lib/*/ld-[0-9]*.so",		"/usr/lib64/ld-linux*.so*",
-	"/usr/lib/*/ld-linux*.so*",	"/usr/lib/ld-musl-*.so*",
+	"/lib64/ld-linux*.so*",	      "/lib/ld-linux*.so*",
+	"/lib/ld-musl-*.so*",	      "/lib/*-linux-*/ld-linux*.so*",
+	"/lib/*-linux-*/ld-[0-9]*.so", "/usr/lib64/ld-linux*.so*",
+	"/usr/lib/ld-musl-*.so*",     "/usr/lib/*-linux-*/ld-linux*.so*",
 };
 
 struct rule {

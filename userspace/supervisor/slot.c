@@ -37,16 +37,47 @@ static int find_free(const struct kernel *kernel, uint32_t *ret_slot)
 	return -ENOSPC;
 }
 
+static void discard(void *arg, const void *data, size_t size)
+{
+}
+
+/*
+ * A slot keeps its ring when its sandbox is gone: putting a map into a map of maps, or taking it
+ * out, waits for an RCU grace period. What the last owner did not read is thrown away here.
+ */
+static int reuse_ring(const struct kernel *kernel, struct slot *slot)
+{
+	static const struct event_sink nowhere = {.event = discard};
+	struct event_reader *reader = NULL;
+	__u32 id;
+
+	if (bpf_map_lookup_elem(kernel->maps.event, &slot->slot, &id))
+		return -ENOENT;
+	slot->ring_fd = bpf_map_get_fd_by_id(id);
+	if (slot->ring_fd < 0)
+		return slot->ring_fd;
+	if (event_reader_open(slot->ring_fd, &nowhere, &reader, NULL)) {
+		slot->ring_fd = safe_close(slot->ring_fd);
+		return -EIO;
+	}
+	event_reader_drain(reader);
+	event_reader_free(reader);
+	return 0;
+}
+
 static int enter(const struct kernel *kernel, struct slot *slot, struct error *err)
 {
-	int r;
+	int r = reuse_ring(kernel, slot);
 
-	r = event_ring_create("os_ring", SLOT_RING_BYTES, &slot->ring_fd, err);
-	if (r)
-		return r;
-	r = bpf_map_update_elem(kernel->maps.event, &slot->slot, &slot->ring_fd, BPF_ANY);
-	if (r)
-		return error_set(err, r, "map os_event takes no more entries: %s", strerror(-r));
+	if (r) {
+		r = event_ring_create("os_ring", SLOT_RING_BYTES, &slot->ring_fd, err);
+		if (r)
+			return r;
+		r = bpf_map_update_elem(kernel->maps.event, &slot->slot, &slot->ring_fd, BPF_ANY);
+		if (r)
+			return error_set(err, r, "map os_event takes no more entries: %s",
+					 strerror(-r));
+	}
 	/* Never a generation that the slot's last owner used. */
 	slot_switch(kernel, slot, kernel->policy[slot->slot].generation + 1, OS_MODE_SETUP);
 	r = bpf_map_update_elem(kernel->maps.sandbox, &slot->cgroup.id, &slot->slot, BPF_NOEXIST);
@@ -106,7 +137,6 @@ static void erase(const struct kernel *kernel, uint64_t id)
 	if (kernel->maps.sandbox < 0 || bpf_map_lookup_elem(kernel->maps.sandbox, &id, &slot))
 		return;
 	bpf_map_delete_elem(kernel->maps.sandbox, &id);
-	bpf_map_delete_elem(kernel->maps.event, &slot);
 	bpf_map_delete_elem(kernel->maps.digest, &slot);
 	anchor_erase(kernel, slot, 0);
 	egress_erase(kernel, slot, 0);
