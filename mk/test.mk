@@ -6,5 +6,12 @@ $(BUILD)/tests/unit/%: $(BUILD)/san/tests/unit/%.o $(BUILD)/libopenshell-san.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $(SANFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 
+# Native tests in C print TAP like the scripts beside them.
+NATIVE_TESTS := $(patsubst tests/native/%.c,$(BUILD)/tests/native/%,$(wildcard tests/native/*.c))
+
+$(BUILD)/tests/native/%: $(BUILD)/obj/tests/native/%.o $(BUILD)/libopenshell.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 .PHONY: unit
 unit: $(UNIT_TESTS)

@@ -188,6 +188,33 @@ static void gaps_are_described_by_abi(void **state)
 	}
 }
 
+/* Run from the top of the tree, as every test is. */
+static void the_documentation_has_every_gap(void **state)
+{
+	_cleanup_fclose_ FILE *file = fopen("docs/backends.md", "re");
+	static char text[65536];
+	char row[1024];
+	size_t len;
+
+	assert_non_null(file);
+	len = fread(text, 1, sizeof(text) - 1, file);
+	assert_true(len > 0 && len < sizeof(text) - 1);
+	for (size_t i = 0; i < landlock_gaps_len; i++) {
+		const struct landlock_gap *gap = &landlock_gaps[i];
+		char closed[16] = "";
+
+		if (gap->since_abi)
+			snprintf(closed, sizeof(closed), "ABI %d", gap->since_abi);
+		else if (gap->probe)
+			snprintf(closed, sizeof(closed), "Linux 6.3");
+		snprintf(row, sizeof(row), "| `%s` | %s | %s | %s | %s |\n", gap->id, gap->what,
+			 closed, gap->covered_by ? gap->covered_by : "",
+			 gap->remains ? gap->remains : "");
+		if (!strstr(text, row))
+			fail_msg("docs/backends.md lacks: %s", row);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -198,6 +225,7 @@ int main(void)
 		cmocka_unit_test(narrower_paths_without_a_mount_are_refused),
 		cmocka_unit_test(nothing_to_grant_is_an_error),
 		cmocka_unit_test(gaps_are_described_by_abi),
+		cmocka_unit_test(the_documentation_has_every_gap),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
