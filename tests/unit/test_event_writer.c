@@ -160,6 +160,10 @@ static void repeats_are_summed_at_the_end(void **state)
 	for (int i = 0; i < 50; i++)
 		event_writer_write(w, &event);
 	assert_int_equal(event_writer_stats(w)->repeated, 48);
+	event_writer_flush(w); /* its second is not over */
+	assert_true(event_writer_pending(w));
+	event_writer_settle(w);
+	assert_false(event_writer_pending(w));
 	assert_int_equal(event_writer_close(w, NULL), 0);
 	text = read_file(path);
 	assert_int_equal(count_lines(text), 3);

@@ -190,7 +190,7 @@ int observe_finish(struct observe *observe, int exit_code, FILE *out, struct err
 		event_reader_drain(observe->reader);
 	event_stopped(&observe->event, observe->options.name, exit_code);
 	told(observe);
-	event_writer_flush(observe->writer);
+	event_writer_settle(observe->writer);
 	if (observe->sandbox)
 		losses(observe, &lost);
 	summary_print(observe->summary, &lost, out);

@@ -208,6 +208,12 @@ void event_writer_flush(struct event_writer *writer)
 	write_out(writer);
 }
 
+void event_writer_settle(struct event_writer *writer)
+{
+	event_repeat_flush(writer->repeat, monotonic_ns(), true);
+	write_out(writer);
+}
+
 bool event_writer_pending(const struct event_writer *writer)
 {
 	return writer->used > 0 || event_repeat_pending(writer->repeat);

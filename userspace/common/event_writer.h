@@ -68,6 +68,9 @@ void event_writer_write(struct event_writer *writer, const struct event *event);
 /* Write out what is buffered, and the sums of repeats whose second is over. */
 void event_writer_flush(struct event_writer *writer);
 
+/* As event_writer_flush(), with the sums of seconds that are not over: at the end of a run. */
+void event_writer_settle(struct event_writer *writer);
+
 /* True if a flush has something to do: lines are buffered or repeats are being summed. */
 bool event_writer_pending(const struct event_writer *writer);
 

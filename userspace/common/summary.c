@@ -211,7 +211,7 @@ static void print_losses(const struct summary_losses *l, FILE *out)
 		{l->dropped, "events were dropped: the agent made them faster than they were read"},
 		{l->undecoded, "events could not be decoded"},
 		{l->lost, "events could not be written to the log"},
-		{l->helper_failed, "times a kernel helper failed; each was decided as a denial"},
+		{l->helper_failed, "times a kernel helper failed where it should not"},
 		{l->proc_full, "processes got no identity and match no network rule"},
 	};
 

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A base policy of any bytes, with grants merged into it: what comes out can be read again. */
+#include "common/event_yaml.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void must(int r)
+{
+	if (r < 0)
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct event_yaml_base base, again;
+	struct event_grants grants = {0};
+	struct event_grant_endpoint endpoint = {
+		.exe = (char *)"/usr/bin/curl",
+		.host = (char *)"192.0.2.1",
+		.rule = (char *)"r",
+		.port = 443,
+	};
+	char *program = (char *)"/opt/tool";
+	char *text = NULL;
+	size_t len;
+
+	if (event_yaml_read((const char *)data, size, &base, NULL) < 0)
+		return 0;
+	for (size_t i = 0; i < base.paths.paths; i++)
+		if (base.paths.path[i].path[0] != '/')
+			abort();
+	must(event_grants_add_path(&grants, "/srv/a", OS_RIGHT_READ, false));
+	must(event_grants_add_path(&grants, "/srv/b", OS_RIGHT_WRITE, false));
+	grants.endpoint = &endpoint;
+	grants.endpoints = 1;
+	grants.program = &program;
+	grants.programs = 1;
+	if (event_yaml_merge((const char *)data, size, &grants, &text, &len, NULL) == 0) {
+		must(event_yaml_read(text, len, &again, NULL));
+		if (!event_grants_at(&again.paths, "/srv/a") || !again.exec_allow)
+			abort();
+		event_yaml_base_free(&again);
+	}
+	free(text);
+	grants.endpoint = NULL;
+	grants.endpoints = 0;
+	grants.program = NULL;
+	grants.programs = 0;
+	event_grants_free(&grants);
+	event_yaml_base_free(&base);
+	return 0;
+}
