@@ -56,7 +56,7 @@ struct event {
 	enum event_path_state exe_state, path_state, path2_state;
 	char exe[EVENT_PATH_SIZE];   /* executable of the process */
 	char path[EVENT_PATH_SIZE];  /* the object */
-	char path2[EVENT_PATH_SIZE]; /* the second object: the directory that a rename or link gives it a name in */
+	char path2[EVENT_PATH_SIZE]; /* the second object: where a rename or link puts it */
 	char rule[EVENT_NAME_SIZE];  /* key of the network rule that names the endpoint, or "" */
 	char host[EVENT_NAME_SIZE];  /* the endpoint's host where it is a name, or "" */
 	uint32_t missing;	     /* OS_RIGHT_* that would have been needed besides */

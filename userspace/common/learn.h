@@ -15,9 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LEARN_PATHS_MAX 256 /* read_only and read_write of the result, those of the base included  \
-			     */
-#define LEARN_CROWD 8	    /* more files than this of one directory: the directory */
+#define LEARN_PATHS_MAX 256 /* read_only and read_write in the result, with the base's */
+#define LEARN_CROWD	8   /* more files than this of one directory: the directory */
 
 struct learn_options {
 	const char *base; /* the base policy's YAML, validated before; NULL = the default policy */
