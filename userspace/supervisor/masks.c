@@ -2,7 +2,6 @@
 #include "supervisor/masks.h"
 #include "common/cleanup.h"
 #include "common/rights.h"
-#include "supervisor/landlock.h"
 #include "supervisor/masks_path.h"
 
 #include <string.h>
@@ -355,8 +354,9 @@ static int plan_exec_deny(struct masks *m, struct error *err)
 }
 
 /*
- * Before ABI 9 Landlock does not look at connect() to a path, and a read-only mount does not stop
- * it either, so sockets that the policy lets nobody write to are masked one by one.
+ * Before ABI 9 Landlock does not look at connect() to a path, from then on what is read_only inside
+ * read_write has the right from above, and a read-only mount never stops it: so sockets that the
+ * policy lets nobody write to are masked one by one.
  */
 static int plan_sockets(struct masks *m, struct error *err)
 {
@@ -424,7 +424,5 @@ int masks_plan(const struct masks_spec *spec, struct mount_plan *plan, struct er
 	if (spec->bpf_lsm)
 		return 0;
 	r = plan_exec_deny(&m, err);
-	if (r == 0 && landlock_abi() < 9)
-		r = plan_sockets(&m, err);
-	return r;
+	return r < 0 ? r : plan_sockets(&m, err);
 }

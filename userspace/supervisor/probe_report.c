@@ -147,8 +147,6 @@ static void add_host(struct making *m)
 		   "use a kernel built with CONFIG_DEBUG_INFO_BTF");
 	add_result(m, "kernel", "mount_setattr", probe_mount_setattr(), true, "yes",
 		   "read-only trees cannot be made", "use Linux 5.15 or newer");
-	add_result(m, "kernel", "memfd_noexec", probe_memfd_noexec(), false, "vm.memfd_noexec",
-		   "without BPF-LSM an agent can execute a memfd", "use Linux 6.3 or newer");
 }
 
 static void add_floor(struct making *m)
@@ -264,7 +262,10 @@ static void add_programs(struct making *m)
 				     : "inspected protocols cannot be used, for they need this",
 			 p->what);
 		add_result(m, "program", p->name, probe_program_load(&m->probe, p), p->required,
-			   p->what, consequence, "use Linux 5.15 or newer with CONFIG_CGROUP_BPF");
+			   p->what, consequence,
+			   strncmp(p->name, "cgroup", strlen("cgroup"))
+				   ? "use Linux 5.15 or newer"
+				   : "use Linux 5.15 or newer with CONFIG_CGROUP_BPF");
 	}
 	for (size_t i = 0; i < probe_maps_len; i++) {
 		const struct probe_map *p = &probe_maps[i];
