@@ -88,6 +88,7 @@ int BPF_PROG(process_exec, struct task_struct *task)
 	struct decision d = {
 		.slot = slot,
 		.generation = policy.generation,
+		.dentry = event_exe_dentry(),
 		.kind = OS_EVENT_EXEC,
 		.hook = OS_HOOK_EXEC,
 		.verdict = OS_EVENT_ALLOWED,

@@ -106,8 +106,10 @@ struct cred {
 	kuid_t euid;
 };
 
+/* Indexed, so the stride counts and the second field is here as well. */
 struct upid {
 	int nr;
+	struct pid_namespace *ns;
 };
 
 struct pid {

@@ -12,6 +12,7 @@ struct verb {
 };
 
 static const struct verb verbs[] = {
+	{"run", NULL, verb_run, "run one command in a sandbox, no daemon needed"},
 	{"policy", "pol", verb_policy, "check or compile policy files"},
 	{"doctor", NULL, verb_doctor, "what this kernel and host can enforce"},
 };

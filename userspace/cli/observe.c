@@ -5,8 +5,6 @@
 #include "common/learn.h"
 #include "common/summary.h"
 #include "supervisor/event_reader.h"
-#include "supervisor/host_view.h"
-#include "supervisor/mount_table.h"
 
 #include <errno.h>
 #include <string.h>
@@ -17,13 +15,11 @@ struct observe {
 	struct event_reader *reader;
 	struct summary *summary;
 	struct learn *learn;
-	struct mount_table mounts;
 	struct event_context context;
 	struct event event; /* large: used again for each */
 	struct event_counters before;
 	const struct sandbox *sandbox;
 	uint64_t undecoded;
-	int root_fd;
 };
 
 int observe_new(const struct observe_options *options, struct observe **ret_observe,
@@ -41,7 +37,6 @@ int observe_new(const struct observe_options *options, struct observe **ret_obse
 	if (!observe)
 		return error_set(err, -ENOMEM, "out of memory");
 	observe->options = *options;
-	observe->root_fd = -1;
 	observe->summary = summary_new();
 	r = observe->summary ? event_writer_open(&writer, &observe->writer, err)
 			     : error_set(err, -ENOMEM, "out of memory");
@@ -99,28 +94,24 @@ int observe_attach(struct observe *observe, const struct sandbox *sandbox, struc
 	int r;
 
 	observe->sandbox = sandbox;
-	r = mount_table_load(sandbox->launch.init_pid, &observe->mounts, err);
-	if (r)
-		return r;
 	observe->context = (struct event_context){
 		.sandbox = o->name,
 		.policy = o->policy,
 		.generation = sandbox->slot.generation,
 		.clock_offset = event_clock_offset(),
 		.path = mount_table_path,
-		.path_arg = &observe->mounts,
+		.path_arg = &sandbox->mounts,
 	};
 	if (o->learn_path) {
-		struct learn_options learn = {
+		const struct learn_options learn = {
 			.base = o->learn_base,
 			.base_len = o->learn_base_len,
 			.base_name = o->policy_file,
 			.program = o->argv[0],
 			.workdir = o->workdir,
+			.root_fd = sandbox->root_fd,
 		};
 
-		observe->root_fd = host_view_root(sandbox->launch.init_pid);
-		learn.root_fd = observe->root_fd;
 		r = learn_new(&learn, &observe->learn, err);
 		if (r)
 			return r;
@@ -209,7 +200,5 @@ void observe_free(struct observe *observe)
 	learn_free(observe->learn);
 	summary_free(observe->summary);
 	event_writer_close(observe->writer, NULL);
-	mount_table_free(&observe->mounts);
-	safe_close(observe->root_fd);
 	free(observe);
 }

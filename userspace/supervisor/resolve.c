@@ -3,7 +3,6 @@
 
 #include "common/baseline.h"
 #include "common/cleanup.h"
-#include "supervisor/mount_table.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -334,17 +333,14 @@ static int add_baseline(struct work *w, struct error *err)
 	return 0;
 }
 
-/*
- * Loaders are looked up in the host's tree by pattern and then opened in the sandbox's: the host
- * driver shares /usr and /lib. One that only the sandbox has is found through its mounts' tree.
- */
+/* Found by pattern below the sandbox's root, then opened like every other path. */
 static int add_loaders(struct work *w, struct error *err)
 {
 	char prefix[64];
 	size_t prefix_len;
 	int r = 0;
 
-	snprintf(prefix, sizeof(prefix), "/proc/%d/root", w->request->init);
+	snprintf(prefix, sizeof(prefix), "/proc/self/fd/%d", w->root_fd);
 	prefix_len = strlen(prefix);
 	for (size_t i = 0; i < ARRAY_LEN(loaders) && r >= 0; i++) {
 		char pattern[256];
@@ -408,12 +404,12 @@ static int add_exec(struct work *w, char **pattern, size_t n, struct rights_exec
 /* The root of every mount is an anchor, so that no walk has to cross one. */
 static int add_mounts(struct work *w, struct error *err)
 {
-	struct mount_table table = {};
-	int r = mount_table_load(w->request->init, &table, err);
+	const struct mount_table *table = w->request->mounts;
+	int r = 0;
 
-	for (size_t i = 0; !r && i < table.len; i++) {
+	for (size_t i = 0; !r && i < table->len; i++) {
 		char *name = NULL;
-		int fd = open_inside(w->root_fd, table.entry[i].point, false);
+		int fd = open_inside(w->root_fd, table->entry[i].point, false);
 
 		/* One that nothing can reach, hidden below another mount, needs no anchor. */
 		if (fd < 0)
@@ -424,7 +420,6 @@ static int add_mounts(struct work *w, struct error *err)
 		}
 		r = add_point(w, fd, name, RESOLVED_MOUNT, err);
 	}
-	mount_table_free(&table);
 	return r;
 }
 
@@ -481,7 +476,6 @@ static void work_free(struct work *w)
 	free(w->rule);
 	free(w->allow);
 	free(w->deny);
-	safe_close(w->root_fd);
 }
 
 int resolve_policy(const struct resolve_request *request, struct resolved *ret_resolved,
@@ -489,15 +483,9 @@ int resolve_policy(const struct resolve_request *request, struct resolved *ret_r
 {
 	const Openshell__Compiled__V1__ExecPolicy *exec = request->policy->exec;
 	struct resolved out = {};
-	struct work w = {.request = request, .root_fd = -1, .out = &out};
-	char root[64];
+	struct work w = {.request = request, .root_fd = request->root_fd, .out = &out};
 	int r;
 
-	snprintf(root, sizeof(root), "/proc/%d/root", request->init);
-	w.root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (w.root_fd < 0)
-		return error_set(err, -errno, "cannot open the sandbox's root: %s",
-				 strerror(errno));
 	r = add_listed(&w, err);
 	if (!r)
 		r = add_baseline(&w, err);

@@ -11,11 +11,11 @@
 #include "common/error.h"
 #include "compiled_policy.pb-c.h"
 #include "supervisor/kernel.h"
+#include "supervisor/mount_table.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 enum resolved_origin {
 	RESOLVED_LISTED,   /* the policy names it */
@@ -50,7 +50,8 @@ struct resolved {
 struct resolve_request {
 	const struct kernel *kernel;
 	const Openshell__Compiled__V1__CompiledPolicy *policy;
-	pid_t init;	     /* whose root and mounts are meant, in our pid namespace */
+	int root_fd;			  /* the sandbox's root, O_PATH */
+	const struct mount_table *mounts; /* what is mounted in it */
 	const char *workdir; /* NULL = none */
 	const char *terminal; /* path of the pty's slave, NULL = none */
 	bool gpu;

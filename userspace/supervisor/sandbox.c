@@ -81,7 +81,6 @@ static int write_generation(struct sandbox *sandbox, uint32_t generation,
 	const struct kernel *kernel = sandbox->kernel;
 	struct os_digest entry = {.generation = generation};
 	struct egress_report report = {};
-	_cleanup_close_ int root = -1;
 	int r;
 
 	memcpy(entry.sha256, digest, sizeof(entry.sha256));
@@ -90,12 +89,8 @@ static int write_generation(struct sandbox *sandbox, uint32_t generation,
 		if (r)
 			return r;
 	}
-	root = host_view_root(sandbox->launch.init_pid);
-	if (root < 0) {
-		r = error_set(err, root, "cannot open the sandbox's root");
-		goto fail;
-	}
-	r = egress_write(kernel, sandbox->slot.slot, generation, policy, root, &report, err);
+	r = egress_write(kernel, sandbox->slot.slot, generation, policy, sandbox->root_fd,
+			 &report, err);
 	if (r)
 		goto fail;
 	if (report.names &&
@@ -122,7 +117,8 @@ static int resolve(struct sandbox *sandbox, const Openshell__Compiled__V1__Compi
 	const struct resolve_request request = {
 		.kernel = sandbox->kernel,
 		.policy = policy,
-		.init = sandbox->launch.init_pid,
+		.root_fd = sandbox->root_fd,
+		.mounts = &sandbox->mounts,
 		.workdir = sandbox->workdir,
 		.terminal = sandbox->terminal,
 		.gpu = sandbox->gpu,
@@ -136,8 +132,15 @@ static int enforce(struct sandbox *sandbox, const struct sandbox_spec *spec, int
 		   struct error *err)
 {
 	uint32_t generation = sandbox->slot.generation;
-	int r = resolve(sandbox, spec->policy, &sandbox->resolved, err);
+	int r = mount_table_load(sandbox->launch.init_pid, &sandbox->mounts, err);
 
+	if (r)
+		return r;
+	sandbox->root_fd = host_view_root(sandbox->launch.init_pid);
+	if (sandbox->root_fd < 0)
+		return error_set(err, sandbox->root_fd, "cannot open the sandbox's root: %s",
+				 strerror(-sandbox->root_fd));
+	r = resolve(sandbox, spec->policy, &sandbox->resolved, err);
 	if (r)
 		return r;
 	for (size_t i = 0; i < sandbox->resolved.warnings; i++)
@@ -189,6 +192,7 @@ int sandbox_start(const struct kernel *kernel, const struct sandbox_spec *spec,
 	sandbox->kernel = kernel;
 	sandbox->slot = SLOT_EMPTY;
 	sandbox->launch = LAUNCH_EMPTY;
+	sandbox->root_fd = -1;
 	sandbox->audit = spec->audit;
 	sandbox->gpu = spec->gpu;
 	if (copy(spec->workdir, &sandbox->workdir) || copy(spec->terminal, &sandbox->terminal)) {
@@ -274,6 +278,8 @@ void sandbox_free(struct sandbox *sandbox)
 	launch_kill(&sandbox->launch);
 	slot_release(sandbox->kernel, &sandbox->slot);
 	resolved_free(&sandbox->resolved);
+	mount_table_free(&sandbox->mounts);
+	safe_close(sandbox->root_fd);
 	for (size_t i = 0; i < sandbox->findings; i++)
 		free(sandbox->finding[i]);
 	free(sandbox->finding);

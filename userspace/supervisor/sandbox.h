@@ -40,6 +40,8 @@ struct sandbox {
 	struct slot slot;
 	struct launch launch;
 	struct resolved resolved;
+	struct mount_table mounts; /* of the sandbox */
+	int root_fd;		   /* its root, O_PATH: outlives its processes */
 	bool running; /* the agent's program was started */
 	/* HIGH findings: sentences about what this host does not enforce of the policy */
 	char **finding;

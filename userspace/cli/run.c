@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/run.h"
+
+#include "cli/options.h"
+#include "cli/run_loop.h"
+#include "cli/verb.h"
+#include "common/cleanup.h"
+#include "common/policy.h"
+#include "supervisor/identity.h"
+#include "supervisor/limits.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+static const struct option_row rows[] = {
+	{"policy", 0, OPTION_STRING, offsetof(struct run_options, policy), "FILE",
+	 "policy to run under (or OPENSHELL_SANDBOX_POLICY); without one: no network"},
+	{"env", 0, OPTION_STRINGS, offsetof(struct run_options, env), "K=V",
+	 "set a variable for the agent; may be repeated"},
+	{"workdir", 0, OPTION_STRING, offsetof(struct run_options, workdir), "DIR",
+	 "working directory (default: the current one)"},
+	{"name", 0, OPTION_STRING, offsetof(struct run_options, name), "NAME",
+	 "name of the sandbox in the log"},
+	{"cpu", 0, OPTION_STRING, offsetof(struct run_options, cpu), "N",
+	 "processors at most, such as 1.5"},
+	{"memory", 0, OPTION_STRING, offsetof(struct run_options, memory), "SIZE",
+	 "memory at most, such as 512M"},
+	{"gpu", 0, OPTION_FLAG, offsetof(struct run_options, gpu), NULL, "let it use NVIDIA GPUs"},
+	{"audit", 0, OPTION_FLAG, offsetof(struct run_options, audit), NULL,
+	 "allow everything and log what would be denied"},
+	{"learn", 0, OPTION_STRING, offsetof(struct run_options, learn), "FILE",
+	 "as --audit, and write the tightest policy that allows this run"},
+	{"require-lsm", 0, OPTION_FLAG, offsetof(struct run_options, require_lsm), NULL,
+	 "refuse to run where BPF-LSM is not available"},
+	{"log", 0, OPTION_STRING, offsetof(struct run_options, log), "FILE",
+	 "write events there instead of standard error"},
+	{"log-format", 0, OPTION_STRING, offsetof(struct run_options, log_format),
+	 "shorthand|ocsf", "lines for people (default) or OCSF JSON lines"},
+	{"tty", 0, OPTION_FLAG, offsetof(struct run_options, tty), NULL,
+	 "give the agent a terminal even if standard input is none"},
+	{"no-tty", 0, OPTION_FLAG, offsetof(struct run_options, no_tty), NULL,
+	 "use pipes even if standard input is a terminal"},
+};
+
+static int usage(FILE *out)
+{
+	fprintf(out, "Usage: openshell run [OPTION].. -- COMMAND [ARG]..\n\n"
+		     "Run one command in a sandbox that the kernel holds to a policy.\n\n");
+	options_help(rows, ARRAY_LEN(rows), out);
+	return out == stderr ? EXIT_USAGE : EXIT_DONE;
+}
+
+static int complain(const struct error *err)
+{
+	char text[ERROR_MESSAGE_MAX + 320];
+
+	fprintf(stderr, "openshell run: %s\n", error_format(err, text, sizeof(text)));
+	return EXIT_FAILED;
+}
+
+/* The agent's environment is made, not inherited: the caller's may hold secrets. */
+static const char *const kept_variables[] = {"TERM", "LANG", "LC_ALL", "LC_CTYPE", "TZ",
+					     "COLORTERM", "NO_COLOR"};
+
+static int add_variable(struct run *run, const char *name, const char *value, struct error *err)
+{
+	char *text = NULL;
+	size_t n = strlen(name);
+
+	if (asprintf(&text, "%s=%s", name, value) < 0)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < run->envs; i++) {
+		if (!strncmp(run->env[i], text, n + 1)) {
+			free(run->env[i]);
+			run->env[i] = text;
+			return 0;
+		}
+	}
+	if (run->envs + 1 == ARRAY_LEN(run->env)) {
+		free(text);
+		return error_set(err, -E2BIG, "more than %zu variables", run->envs);
+	}
+	run->env[run->envs++] = text;
+	return 0;
+}
+
+static int make_environment(struct run *run, struct error *err)
+{
+	const struct run_options *o = &run->options;
+	int r = add_variable(run, "PATH",
+			     "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", err);
+
+	for (size_t i = 0; !r && i < ARRAY_LEN(kept_variables); i++) {
+		const char *value = getenv(kept_variables[i]);
+
+		if (value)
+			r = add_variable(run, kept_variables[i], value, err);
+	}
+	if (!r)
+		r = add_variable(run, "HOME", run->identity.home, err);
+	if (!r)
+		r = add_variable(run, "SHELL", run->identity.shell, err);
+	if (!r)
+		r = add_variable(run, "USER", run->identity.name, err);
+	if (!r)
+		r = add_variable(run, "LOGNAME", run->identity.name, err);
+	if (!r)
+		r = add_variable(run, "OPENSHELL_SANDBOX", run->id, err);
+	for (size_t i = 0; !r && i < o->env.len; i++) {
+		const char *equals = strchr(o->env.item[i], '=');
+		_cleanup_free_ char *name = NULL;
+
+		if (!equals || equals == o->env.item[i])
+			return error_set(err, -EINVAL, "--env %s: expected NAME=VALUE",
+					 o->env.item[i]);
+		name = strndup(o->env.item[i], (size_t)(equals - o->env.item[i]));
+		if (!name)
+			return error_set(err, -ENOMEM, "out of memory");
+		if (!strncmp(name, "OPENSHELL_", 10))
+			return error_set(err, -EINVAL,
+					 "--env %s: names that start with OPENSHELL_ are ours", name);
+		r = add_variable(run, name, equals + 1, err);
+	}
+	return r;
+}
+
+static void print_diagnostics(const char *file, const struct diagnostics *diag)
+{
+	for (size_t i = 0; i < diag->count; i++) {
+		const struct policy_diagnostic *d = &diag->items[i];
+
+		fprintf(stderr, "%s:%d:%d: %s: %s\n", file, d->at.line, d->at.col,
+			d->is_error ? "error" : "warning", d->message);
+	}
+}
+
+static int load_policy(struct run *run, struct error *err)
+{
+	_cleanup_diagnostics_ struct diagnostics diag = {};
+	const char *file = run->options.policy;
+	int r;
+
+	if (!file)
+		file = getenv("OPENSHELL_SANDBOX_POLICY");
+	if (file && !*file)
+		file = NULL;
+	run->policy_file = file;
+	r = file ? policy_load_file(file, &run->policy, &diag, err) : policy_default(&run->policy, err);
+	if (file)
+		print_diagnostics(file, &diag);
+	if (r == -EBADMSG)
+		return error_set(err, r, "%s is not a valid policy; nothing was started", file);
+	if (r)
+		return r;
+	r = policy_compile(run->policy, &run->compiled, err);
+	if (!r)
+		r = policy_digest(run->compiled, run->digest, err);
+	return r;
+}
+
+/* --learn starts from the policy's own text. */
+static int read_base(struct run *run, struct error *err)
+{
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+	ssize_t n;
+
+	if (!run->options.learn || !run->policy_file)
+		return 0;
+	fd = open(run->policy_file, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st))
+		return error_set(err, -errno, "cannot read %s: %s", run->policy_file,
+				 strerror(errno));
+	run->policy_text = malloc((size_t)st.st_size + 1);
+	if (!run->policy_text)
+		return error_set(err, -ENOMEM, "out of memory");
+	n = read(fd, run->policy_text, (size_t)st.st_size);
+	if (n != st.st_size)
+		return error_set(err, -EIO, "cannot read %s whole", run->policy_file);
+	run->policy_text_len = (size_t)n;
+	return 0;
+}
+
+static int choose_workdir(struct run *run, struct error *err)
+{
+	const char *dir = run->options.workdir ? run->options.workdir : ".";
+	struct stat st;
+
+	run->workdir = realpath(dir, NULL);
+	if (!run->workdir)
+		return error_set(err, -errno, "the working directory %s: %s", dir, strerror(errno));
+	if (stat(run->workdir, &st) || !S_ISDIR(st.st_mode))
+		return error_set(err, -ENOTDIR, "the working directory %s is not a directory",
+				 run->workdir);
+	if (!strcmp(run->workdir, "/") && run->compiled->include_workdir)
+		return error_set(err, -EINVAL,
+				 "the working directory is /, and include_workdir would make the "
+				 "whole host writable: give another --workdir");
+	return 0;
+}
+
+/* Unique on the host, fit for a cgroup and a host name: run-<pid>-<low bits of the clock>. */
+static void make_id(struct run *run)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	snprintf(run->id, sizeof(run->id), "run-%d-%06x", getpid(),
+		 (unsigned)(now.tv_nsec ^ now.tv_sec << 12) & 0xffffff);
+}
+
+static int choose_identity(struct run *run, struct error *err)
+{
+	const struct identity_request request = {
+		.run_as_user = run->compiled->run_as_user,
+		.run_as_group = run->compiled->run_as_group,
+		.sudo_uid = getenv("SUDO_UID"),
+		.sudo_gid = getenv("SUDO_GID"),
+	};
+
+	return identity_resolve(&request, &run->identity, err);
+}
+
+static int prepare(struct run *run, struct error *err)
+{
+	const struct run_options *o = &run->options;
+	int r;
+
+	if (o->tty && o->no_tty)
+		return error_set(err, -EINVAL, "--tty and --no-tty exclude each other");
+	run->tty = o->tty || (!o->no_tty && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO));
+	make_id(run);
+	if (!run->options.name)
+		run->options.name = run->id;
+	r = o->log_format ? event_format_parse(o->log_format, &run->log_format) : 0;
+	if (r)
+		return error_set(err, r, "--log-format %s: expected shorthand or ocsf",
+				 o->log_format);
+	if (o->cpu)
+		r = limits_parse_cpu(o->cpu, &run->limits.cpu_milli, err);
+	if (!r && o->memory)
+		r = limits_parse_memory(o->memory, &run->limits.memory_bytes, err);
+	if (!r)
+		r = load_policy(run, err);
+	if (!r)
+		r = read_base(run, err);
+	if (!r)
+		r = choose_workdir(run, err);
+	if (!r && geteuid() != 0)
+		r = error_set(err, -EPERM,
+			      "setting up a sandbox needs root: run it with sudo (the agent then runs "
+			      "as you), or have openshell-supervisor running");
+	if (!r)
+		r = choose_identity(run, err);
+	if (!r)
+		r = make_environment(run, err);
+	return r;
+}
+
+static void run_clear(struct run *run)
+{
+	policy_free(run->policy);
+	policy_compiled_free(run->compiled);
+	free(run->policy_text);
+	free(run->workdir);
+	for (size_t i = 0; i < run->envs; i++)
+		free(run->env[i]);
+}
+
+int verb_run(int argc, char **argv)
+{
+	struct run run = {};
+	struct error err = {};
+	int rest = 0, status = EXIT_FAILED, r;
+
+	r = options_parse(rows, ARRAY_LEN(rows), argc, argv, &run.options, &rest, &err);
+	if (r > 0)
+		return usage(stdout);
+	if (r < 0) {
+		complain(&err);
+		return EXIT_USAGE;
+	}
+	if (rest >= argc) {
+		fprintf(stderr, "openshell run: no command given\n\n");
+		return usage(stderr);
+	}
+	run.argv = argv + rest;
+	r = prepare(&run, &err);
+	if (!r)
+		r = run_loop(&run, &status, &err);
+	run_clear(&run);
+	if (r) {
+		complain(&err);
+		return r == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
+	}
+	return status;
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/run_loop.h"
+
+#include "cli/observe.h"
+#include "cli/relay.h"
+#include "common/cleanup.h"
+#include "supervisor/sandbox.h"
+
+#include <errno.h>
+#include <string.h>
+#include <uv.h>
+
+struct loop {
+	uv_loop_t uv;
+	uv_poll_t events;
+	uv_timer_t flush;
+	struct sandbox *sandbox;
+	struct relay *relay;
+	struct observe *observe;
+};
+
+static void on_events(uv_poll_t *handle, int status, int events)
+{
+	struct loop *loop = handle->data;
+
+	observe_consume(loop->observe);
+}
+
+static void on_flush(uv_timer_t *handle)
+{
+	struct loop *loop = handle->data;
+
+	observe_flush(loop->observe);
+}
+
+static int signal_agent(void *arg, int signal_number)
+{
+	struct loop *loop = arg;
+
+	return launch_signal(&loop->sandbox->launch, signal_number);
+}
+
+static void ended(void *arg)
+{
+	struct loop *loop = arg;
+
+	uv_stop(&loop->uv);
+}
+
+static int start_handles(struct loop *loop, struct error *err)
+{
+	int r = uv_poll_init(&loop->uv, &loop->events, observe_fd(loop->observe));
+
+	loop->events.data = loop->flush.data = loop;
+	if (!r)
+		r = uv_poll_start(&loop->events, UV_READABLE, on_events);
+	if (!r)
+		r = uv_timer_init(&loop->uv, &loop->flush);
+	if (!r)
+		r = uv_timer_start(&loop->flush, on_flush, EVENT_WRITER_FLUSH_MS,
+				   EVENT_WRITER_FLUSH_MS);
+	return r ? error_set(err, r, "cannot set up the event loop: %s", uv_strerror(r)) : 0;
+}
+
+static void close_handle(uv_handle_t *handle, void *arg)
+{
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+static void close_loop(struct loop *loop)
+{
+	uv_walk(&loop->uv, close_handle, NULL);
+	uv_run(&loop->uv, UV_RUN_DEFAULT);
+	uv_loop_close(&loop->uv);
+}
+
+static int start_sandbox(struct run *run, const struct kernel *kernel, struct loop *loop,
+			 struct error *err)
+{
+	const struct run_options *o = &run->options;
+	struct sandbox_spec spec = {
+		.id = run->id,
+		.policy = run->compiled,
+		.digest = run->digest,
+		.argv = run->argv,
+		.envp = run->env,
+		.workdir = run->workdir,
+		.uid = run->identity.uid,
+		.gid = run->identity.gid,
+		.groups = run->identity.groups,
+		.groups_len = run->identity.groups_len,
+		.tty = run->tty,
+		.audit = o->audit || o->learn,
+		.require_lsm = o->require_lsm,
+		.gpu = o->gpu,
+		.limits = run->limits,
+	};
+	int r = relay_open(run->tty, &loop->relay, err);
+
+	if (r)
+		return r;
+	for (int i = 0; i < 3; i++)
+		spec.stdio[i] = relay_agent_fd(loop->relay, i);
+	spec.terminal = relay_terminal(loop->relay);
+	/* The agent's own terminal is its own: it may open it by name. */
+	if (spec.terminal && fchown(spec.stdio[0], run->identity.uid, (gid_t)-1))
+		return error_set(err, -errno, "cannot give %s to the agent: %s", spec.terminal,
+				 strerror(errno));
+	return sandbox_start(kernel, &spec, &loop->sandbox, err);
+}
+
+static int watch(struct loop *loop, struct error *err)
+{
+	const struct relay_target target = {
+		.ended_fd = loop->sandbox->launch.init_pidfd,
+		.signal = signal_agent,
+		.ended = ended,
+		.arg = loop,
+	};
+	int r = observe_attach(loop->observe, loop->sandbox, err);
+
+	if (!r)
+		r = start_handles(loop, err);
+	if (!r)
+		r = relay_start(loop->relay, &loop->uv, &target, err);
+	if (!r)
+		uv_run(&loop->uv, UV_RUN_DEFAULT);
+	return r;
+}
+
+int run_loop(struct run *run, int *ret_status, struct error *err)
+{
+	const struct observe_options observe = {
+		.name = run->options.name,
+		.policy = run->compiled,
+		.policy_file = run->policy_file,
+		.digest = run->digest,
+		.log_path = run->options.log,
+		.format = run->log_format,
+		.learn_path = run->options.learn,
+		.learn_base = run->policy_text,
+		.learn_base_len = run->policy_text_len,
+		.argv = run->argv,
+		.workdir = run->workdir,
+	};
+	struct kernel *kernel = NULL;
+	struct loop loop = {};
+	int r, status = 0;
+
+	r = uv_loop_init(&loop.uv);
+	if (r)
+		return error_set(err, r, "cannot make an event loop: %s", uv_strerror(r));
+	r = observe_new(&observe, &loop.observe, err);
+	if (!r)
+		r = kernel_open(&kernel, err);
+	if (!r)
+		r = start_sandbox(run, kernel, &loop, err);
+	if (!r)
+		r = watch(&loop, err);
+	if (!r)
+		r = launch_wait(&loop.sandbox->launch, true, &status);
+	relay_free(loop.relay);
+	if (!r)
+		r = observe_finish(loop.observe, status, stderr, err);
+	if (!r)
+		*ret_status = status;
+	close_loop(&loop);
+	observe_free(loop.observe);
+	sandbox_free(loop.sandbox);
+	kernel_close(kernel);
+	return r;
+}
