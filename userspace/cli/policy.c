@@ -74,6 +74,15 @@ int policy_parse_options(int argc, char **argv, const char *text, enum policy_ou
 	return 0;
 }
 
+const char *policy_printable_name(const char *file, char *buf, size_t size)
+{
+	snprintf(buf, size, "%s", file);
+	for (char *c = buf; *c; c++)
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			*c = '?';
+	return buf;
+}
+
 void policy_print_diagnostics(FILE *out, const char *file, const struct diagnostics *diag)
 {
 	size_t hidden = diag->errors + diag->warnings - diag->count;

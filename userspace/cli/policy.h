@@ -27,6 +27,9 @@ int policy_parse_options(int argc, char **argv, const char *usage, enum policy_o
 /* "file:12:5: error: message [rule]", one line per finding. */
 void policy_print_diagnostics(FILE *out, const char *file, const struct diagnostics *diag);
 
+/* A file's name as a terminal may see it, without control characters; cut to @size. */
+const char *policy_printable_name(const char *file, char *buf, size_t size);
+
 /* Any message as a JSON object with its field names; enums by name. NULL without memory. */
 json_t *policy_message_to_json(const ProtobufCMessage *message);
 

@@ -4,6 +4,7 @@
 #include "common/cleanup.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -101,6 +102,7 @@ int policy_check_main(int argc, char **argv)
 	for (int i = first; i < argc; i++) {
 		_cleanup_diagnostics_ struct diagnostics diag = {};
 		struct verdict verdict;
+		char name[PATH_MAX];
 
 		check_file(argv[i], &diag, &verdict);
 		if (verdict.status > status)
@@ -108,7 +110,8 @@ int policy_check_main(int argc, char **argv)
 		if (files)
 			json_array_append_new(files, to_json(argv[i], &verdict, &diag));
 		else
-			print_table(argv[i], &verdict, &diag);
+			print_table(policy_printable_name(argv[i], name, sizeof(name)), &verdict,
+				    &diag);
 	}
 	if (files) {
 		json_dumpf(files, stdout, JSON_INDENT(2));

@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -176,28 +177,28 @@ static int compile_file(const char *file, enum policy_output output)
 	_cleanup_policy_compiled_ Openshell__Compiled__V1__CompiledPolicy *compiled = NULL;
 	_cleanup_diagnostics_ struct diagnostics diag = {};
 	_cleanup_policy_ struct policy *policy = NULL;
-	char text[POLICY_DIGEST_TEXT], message[ERROR_MESSAGE_MAX + 300];
+	char text[POLICY_DIGEST_TEXT], name[PATH_MAX];
 	uint8_t digest[POLICY_DIGEST_SIZE];
 	struct error err = {};
 	int r;
 
 	r = policy_load_file(file, &policy, &diag, &err);
-	policy_print_diagnostics(stderr, file, &diag);
+	policy_printable_name(file, name, sizeof(name));
+	policy_print_diagnostics(stderr, name, &diag);
 	if (!r)
 		r = policy_compile(policy, &compiled, &err);
 	if (!r)
 		r = policy_digest(compiled, digest, &err);
 	if (r < 0) {
 		if (!diag.errors)
-			fprintf(stderr, "openshell: %s\n",
-				error_format(&err, message, sizeof(message)));
+			fprintf(stderr, "openshell: %s: %s\n", name, err.message);
 		return r == -EBADMSG || policy ? EXIT_FAILED : EXIT_USAGE;
 	}
 	policy_format_digest(digest, text);
 	if (output == POLICY_OUTPUT_JSON)
 		print_json(file, compiled, text);
 	else
-		print_table(file, compiled, text);
+		print_table(name, compiled, text);
 	if (fflush(stdout) || ferror(stdout)) {
 		fprintf(stderr, "openshell: cannot write the result: %s\n", strerror(errno));
 		return EXIT_FAILED;
