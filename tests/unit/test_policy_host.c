@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "address.h"
 #include "common/cleanup.h"
 #include "common/policy_address.h"
 #include "common/policy_host.h"
@@ -123,6 +124,9 @@ static void the_never_list(void **state)
 	assert_int_equal(never("10.0.0.0/8"), POLICY_NEVER_NO);
 	assert_int_equal(never("fc00::/7"), POLICY_NEVER_NO);
 	assert_int_equal(never("2000::/3"), POLICY_NEVER_NO);
+	assert_int_equal(never("2002:808::/32"), POLICY_NEVER_NO);
+	assert_int_equal(never("2002:7f00:1::/48"), POLICY_NEVER_LOOPBACK);
+	assert_true(never("2002::/16"));
 	assert_int_equal(never("100.64.0.0/10"), POLICY_NEVER_NO);
 	assert_int_equal(never("64:ff9b::808:808"), POLICY_NEVER_NO);
 	assert_int_equal(never("64:ff9b::a00:0/104"), POLICY_NEVER_NO);
@@ -142,6 +146,57 @@ static void the_never_list(void **state)
 	assert_int_equal(never("::"), POLICY_NEVER_UNSPECIFIED);
 	assert_int_equal(never("255.255.255.255"), POLICY_NEVER_BROADCAST);
 	assert_true(never("0.0.0.0/0") && never("::/0") && never("::ffff:0:0/96"));
+}
+
+/* What the kernel refuses at connect() is refused when the policy is loaded, and nothing else. */
+static void the_kernel_has_the_same_list(void **state)
+{
+	static const char *const near[] = {
+		"0.0.0.0",
+		"127.0.0.1",
+		"169.254.169.254",
+		"224.0.0.1",
+		"255.255.255.255",
+		"192.0.0.192",
+		"100.100.100.200",
+		"168.63.129.16",
+		"10.0.0.1",
+		"8.8.8.8",
+		"::",
+		"::1",
+		"fe80::1",
+		"ff02::1",
+		"fd00:ec2::254",
+		"fd20:ce::254",
+		"64:ff9b::1",
+		"64:ff9b:1::1",
+		"::ffff:0:127.0.0.1",
+		"2002:7f00:1::",
+		"2001:db8::1",
+		"2002:808:808::",
+	};
+	unsigned int seed = 1, refused = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(near); i++) {
+		struct policy_cidr cidr;
+
+		assert_int_equal(policy_address_parse(near[i], &cidr), 0);
+		/* the address itself, then ones that differ from it in a few bits */
+		for (int j = 0; j < 4000; j++) {
+			struct policy_cidr other = cidr;
+			struct address address;
+
+			for (int k = 0; k < j % 4; k++) {
+				seed = seed * 1103515245 + 12345;
+				other.address[seed >> 16 & 15] ^= (uint8_t)(1u << (seed >> 24 & 7));
+			}
+			memcpy(&address, other.address, sizeof(other.address));
+			refused += !!address_is_never(&address);
+			if (!policy_cidr_never(&other) != !address_is_never(&address))
+				fail_msg("the kernel and the policy disagree near %s", near[i]);
+		}
+	}
+	assert_true(refused > 10000);
 }
 
 static void private_networks(void **state)
@@ -164,9 +219,13 @@ static void private_networks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(hosts_become_canonical), cmocka_unit_test(refusals_say_why),
-		cmocka_unit_test(hosts_overlap_by_label), cmocka_unit_test(cidrs_become_canonical),
-		cmocka_unit_test(the_never_list),	  cmocka_unit_test(private_networks),
+		cmocka_unit_test(hosts_become_canonical),
+		cmocka_unit_test(refusals_say_why),
+		cmocka_unit_test(hosts_overlap_by_label),
+		cmocka_unit_test(cidrs_become_canonical),
+		cmocka_unit_test(the_never_list),
+		cmocka_unit_test(the_kernel_has_the_same_list),
+		cmocka_unit_test(private_networks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

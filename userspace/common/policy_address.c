@@ -32,16 +32,23 @@ static const struct never_range never_ranges[] = {
 	{{{0xff}, 8}, POLICY_NEVER_MULTICAST, false},
 	/* Clouds' metadata and wire services outside the link-local ranges. */
 	{{{0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, 0x54}, 128}, POLICY_NEVER_METADATA, true},
+	{{{0xfd, 0x20, 0x00, 0xce, [14] = 0x02, 0x54}, 128}, POLICY_NEVER_METADATA, true},
 	{V4(100, 100, 100, 200, 32), POLICY_NEVER_METADATA, true},
 	{V4(168, 63, 129, 16, 32), POLICY_NEVER_METADATA, true},
 	{V4(192, 0, 0, 192, 32), POLICY_NEVER_METADATA, true},
 };
 
-/* Where an IPv4 address hides in the last four bytes of an IPv6 one. */
-static const struct policy_cidr nat64[] = {
-	{{0x00, 0x64, 0xff, 0x9b}, 96},
-	{{0x00, 0x64, 0xff, 0x9b, 0x00, 0x01}, 48},
-	{{0}, 96}, /* IPv4-compatible, RFC 4291 section 2.5.5.1 */
+/* Where an IPv4 address hides in an IPv6 one: the kernel's list is bpf/include/address.h. */
+static const struct carrier {
+	struct policy_cidr cidr;
+	unsigned int offset; /* of the IPv4 address, in bytes */
+	bool inside_only;    /* a network around all of it is no way to reach what it hides */
+} carriers[] = {
+	{{{0x00, 0x64, 0xff, 0x9b}, 96}, 12, false},		 /* NAT64, RFC 6052 */
+	{{{0x00, 0x64, 0xff, 0x9b, 0x00, 0x01}, 48}, 12, false}, /* RFC 8215, with a /96 */
+	{{{[8] = 0xff, 0xff}, 96}, 12, false},			 /* translated, RFC 2765 */
+	{{{0}, 96}, 12, false},					 /* compatible, RFC 4291 */
+	{{{0x20, 0x02}, 16}, 2, true},				 /* 6to4, RFC 3056 */
 };
 
 static void mask(struct policy_cidr *cidr)
@@ -146,14 +153,18 @@ enum policy_never policy_cidr_never(const struct policy_cidr *cidr)
 {
 	enum policy_never never = never_direct(cidr);
 
-	for (size_t i = 0; i < ARRAY_LEN(nat64) && !never; i++) {
+	for (size_t i = 0; i < ARRAY_LEN(carriers) && !never; i++) {
+		const struct carrier *carrier = &carriers[i];
+		unsigned int before = carrier->offset * 8;
 		struct policy_cidr inner = V4(0, 0, 0, 0, 0);
 
-		if (!policy_cidr_overlaps(cidr, &nat64[i]))
+		if (!policy_cidr_overlaps(cidr, &carrier->cidr) ||
+		    (carrier->inside_only && cidr->prefix < carrier->cidr.prefix))
 			continue;
-		if (cidr->prefix > 96) {
-			memcpy(inner.address + 12, cidr->address + 12, 4);
-			inner.prefix = cidr->prefix;
+		if (cidr->prefix > before) {
+			memcpy(inner.address + 12, cidr->address + carrier->offset, 4);
+			inner.prefix =
+				cidr->prefix - before < 32 ? 96 + cidr->prefix - before : 128;
 		}
 		never = never_direct(&inner);
 	}

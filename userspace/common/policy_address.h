@@ -43,7 +43,7 @@ const char *policy_cidr_format(const struct policy_cidr *cidr, bool is_host,
 bool policy_cidr_overlaps(const struct policy_cidr *a, const struct policy_cidr *b);
 
 /*
- * Which part of the never-list @cidr touches, NAT64 forms (RFC 6052, RFC 8215) included. Metadata
+ * Which part of the never-list @cidr touches, in every form that carries an IPv4 address. Metadata
  * addresses that lie in public or unique-local space count only when @cidr is exactly that
  * address: a network around one is admitted and the address in it still refused at connect().
  */
