@@ -8,7 +8,6 @@ dir=$(mktemp -d /tmp/openshell-doctor-XXXXXX) || exit 1
 trap 'rm -rf "$dir"' EXIT
 # Somewhere that nobody may enter, wherever the tree lies.
 cp "$bin/openshell" "$dir/" && chmod 755 "$dir" "$dir/openshell" || exit 1
-doctor="$dir/openshell doctor"
 n=0
 failed=0
 
@@ -25,6 +24,10 @@ ok() { # STATUS NAME
 skip() { # NAME REASON
 	n=$((n + 1))
 	echo "ok $n - $1 # SKIP $2"
+}
+
+doctor() {
+	"$dir/openshell" doctor "$@"
 }
 
 # Every row has the six keys, in order, and nothing else.
@@ -54,11 +57,11 @@ as_nobody() {
 	setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
 }
 
-$doctor >"$dir/table"
+doctor >"$dir/table"
 ok $(($? > 1)) "exits 0 or 1"
 grep -q '^[0-9]* checks, [0-9]* not as they should be\. Backend for files: ' "$dir/table"
 ok $? "the table ends with a verdict"
-$doctor -o json >"$dir/json"
+doctor -o json >"$dir/json"
 json_status=$?
 shape "$dir/json"
 ok $? "every JSON row has id, group, status, found, consequence, action"
@@ -68,7 +71,7 @@ ok $? "JSON names the backend and whether run can enforce"
 if grep -q '"can_enforce": false' "$dir/json"; then want=1; else want=0; fi
 [ "$json_status" -eq "$want" ]
 ok $? "the exit status is can_enforce's"
-$doctor -o yaml >"$dir/yaml"
+doctor -o yaml >"$dir/yaml"
 [ "$(grep -c '^  - id: ' "$dir/yaml")" -eq "$(grep -c '^      "id": ' "$dir/json")" ]
 ok $? "YAML has the same rows"
 sed -n 's/^      "\(id\|status\)": "\(.*\)",$/\1 \2/p' "$dir/json" >"$dir/json.rows"
@@ -83,18 +86,18 @@ for id in kernel.btf kernel.floor lsm.bpf lsm.load lsm.denial hook.file_open hoo
 	ok $? "has the row $id"
 done
 
-$doctor -o xml >/dev/null 2>"$dir/err"
+doctor -o xml >/dev/null 2>"$dir/err"
 [ $? -eq 2 ] && grep -q 'table, json or yaml' "$dir/err"
 ok $? "another format is a usage error"
-$doctor something >/dev/null 2>&1
+doctor something >/dev/null 2>&1
 [ $? -eq 2 ]
 ok $? "an argument is a usage error"
-$doctor >/dev/full 2>/dev/null
+doctor >/dev/full 2>/dev/null
 [ $? -eq 1 ]
 ok $? "a full disk is an error"
 
 start=$(date +%s%N)
-$doctor >/dev/null
+doctor >/dev/null
 took=$((($(date +%s%N) - start) / 1000000))
 echo "# $took ms"
 [ "$took" -lt "${DOCTOR_LIMIT_MS:-2000}" ]
@@ -105,7 +108,7 @@ if [ "$(id -u)" -ne 0 ]; then
 	skip "leaves no cgroup, mount or program" "needs root"
 	skip "says that it cannot enforce without cgroup v2" "needs root"
 else
-	as_nobody $doctor -o json >"$dir/nobody"
+	as_nobody "$dir/openshell" doctor -o json >"$dir/nobody"
 	nobody_status=$?
 	[ $nobody_status -eq 0 ] || grep -q '"can_enforce": false' "$dir/nobody"
 	ok $? "nobody gets a report"
@@ -120,13 +123,13 @@ else
 
 	cgroup=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
 	mounts=$(wc -l </proc/mounts)
-	$doctor >/dev/null
+	doctor >/dev/null
 	[ -n "$cgroup" ] && [ -z "$(find "$cgroup" -maxdepth 1 -name 'openshell-doctor.*')" ]
 	ok $? "leaves no cgroup"
 	[ "$(wc -l </proc/mounts)" -eq "$mounts" ]
 	ok $? "leaves no mount"
 
-	unshare -m sh -c 'umount -a -t cgroup2 && exec "$@"' sh $doctor -o json >"$dir/none"
+	unshare -m sh -c 'umount -a -t cgroup2 && exec "$@"' sh "$dir/openshell" doctor -o json >"$dir/none"
 	[ $? -eq 1 ] && grep -q '"can_enforce": false' "$dir/none" &&
 		[ "$(status_of "$dir/none" cgroup.v2)" = missing ]
 	ok $? "exits 1 where there is no cgroup v2, and says so"

@@ -80,7 +80,8 @@ extern const size_t landlock_gaps_len;
 bool landlock_gap_open(const struct landlock_gap *gap, int abi);
 
 /*
- * One sentence for the start of a run: what stays open at ABI @abi, gap by gap. Cut at @size;
- * returns @buf.
+ * One sentence for the start of a run: what stays open at ABI @abi, gap by gap. Cut at @size, for
+ * which LANDLOCK_GAPS_MAX is enough; returns @buf.
  */
+#define LANDLOCK_GAPS_MAX 2048
 const char *landlock_gaps_describe(int abi, char *buf, size_t size);

@@ -25,7 +25,7 @@ const struct landlock_gap landlock_gaps[] = {
 	{"unix_path_nested",
 	 "connect to a unix socket below a read_only path that is inside a read_write one", 0, NULL,
 	 "sockets that exist at start are masked",
-	 "a socket that somebody outside makes there later can be connected to"},
+	 "the same for a read_only path inside a read_write one"},
 	{"unix_abstract", "connect to another's abstract unix socket", 6, NULL, NULL,
 	 "the host's abstract unix sockets can be connected to"},
 	{"file_receive", "use a file descriptor that a process outside passes", 0, NULL,
@@ -51,7 +51,7 @@ const struct landlock_gap landlock_gaps[] = {
 	 NULL, "filesystem_policy cannot be changed while the sandbox runs"},
 	{"events", "be denied a file without anybody hearing of it", 0, NULL,
 	 "from ABI 7 on the kernel's audit log has denials",
-	 "denied files are not in the decision log, and --audit and --learn do not cover files"},
+	 "denied files are not in the decision log; --audit and --learn need BPF-LSM"},
 };
 
 const size_t landlock_gaps_len = ARRAY_LEN(landlock_gaps);
@@ -67,7 +67,7 @@ const char *landlock_gaps_describe(int abi, char *buf, size_t size)
 	size_t len;
 	const char *separator = "";
 
-	snprintf(buf, size, "files are held by Landlock ABI %d and mounts, not by BPF-LSM: ", abi);
+	snprintf(buf, size, "weaker than BPF-LSM at Landlock ABI %d: ", abi);
 	for (size_t i = 0; i < landlock_gaps_len; i++) {
 		if (!landlock_gap_open(&landlock_gaps[i], abi))
 			continue;

@@ -45,7 +45,7 @@ static int choose_backend(struct sandbox *sandbox, const struct sandbox_spec *sp
 			  struct error *err)
 {
 	const struct kernel *kernel = sandbox->kernel;
-	char gaps[1024];
+	char gaps[LANDLOCK_GAPS_MAX];
 
 	if (kernel->lsm)
 		return 0;
@@ -183,6 +183,7 @@ int sandbox_start(const struct kernel *kernel, const struct sandbox_spec *spec,
 		.stdio = {spec->stdio[0], spec->stdio[1], spec->stdio[2]},
 		.tty = spec->tty,
 		.mounts = &mounts,
+		.memfd_no_exec = !kernel->lsm,
 	};
 	_cleanup_close_ int ruleset = -1;
 	int r;
