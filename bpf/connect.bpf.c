@@ -4,9 +4,8 @@
  * unconnected UDP socket. In this order:
  *
  *	whose		the socket and the caller belong to one sandbox with a policy in force
- *	never		loopback is the sandbox's own sockets alone; other addresses of the never-list
- *			nobody reaches
- *	identity	the caller's record agrees with its executable
+ *	never		loopback is the sandbox's own sockets alone; other addresses of the
+ *never-list nobody reaches identity	the caller's record agrees with its executable
  *	rules		an endpoint names the address and port, and its rules the caller
  *
  * What is allowed is written on the socket for the packets (skb.bpf.c). MSG_FASTOPEN,
@@ -21,18 +20,8 @@
 struct question {
 	struct destination to;
 	struct os_policy policy;
-	__u16 hook;
 	__u16 protocol;
 };
-
-static __always_inline int told(const struct question *q, __u32 reason)
-{
-	struct decision d = {.protocol = q->protocol};
-
-	egress_decision(&d, &q->to, q->hook, q->policy.mode, reason);
-	event_emit(&d);
-	return reason == OS_REASON_NONE || q->policy.mode == OS_MODE_AUDIT;
-}
 
 static __always_inline void write_down(struct os_sock *sock, const struct question *q,
 				       const struct os_proc *proc, __u32 state)
@@ -63,6 +52,83 @@ static __always_inline int said_before(const struct os_sock *sock, const struct 
 	       identity_file_equal(&sock->identity.exe, &proc->identity.exe);
 }
 
+/*
+ * Where @sk's datagrams to loopback come from, as far as it is known: the address it is bound to,
+ * else the one that the kernel will choose.
+ */
+static __always_inline void local_end(const struct bpf_sock *sk, int ipv4, struct address *ret_from)
+{
+	/* volatile: each field is read by itself, or the verifier does not recognise it. */
+	const volatile struct bpf_sock *fields = sk;
+	__u32 v4 = fields->src_ip4;
+
+	ret_from->word[0] = fields->src_ip6[0];
+	ret_from->word[1] = fields->src_ip6[1];
+	ret_from->word[2] = fields->src_ip6[2];
+	ret_from->word[3] = fields->src_ip6[3];
+	if (fields->family == AF_INET)
+		*ret_from = address_of_ipv4(v4);
+	if (ret_from->word[3])
+		return;
+	if (ipv4) {
+		*ret_from = address_of_ipv4(ADDRESS_BE32(0x7f000001));
+	} else {
+		ret_from->word[0] = ret_from->word[1] = ret_from->word[2] = 0;
+		ret_from->word[3] = ADDRESS_BE32(1);
+	}
+}
+
+#define ALREADY_TOLD 0xffff /* not an enum os_reason: allowed, and no event */
+
+/* 0, ALREADY_TOLD or an enum os_reason; what is allowed is written on the socket. */
+static __always_inline __u32 judge(struct bpf_sock_addr *ctx, struct question *q)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct os_proc *proc;
+	struct os_sock *sock;
+	__u32 reason;
+
+	if (!sk)
+		return OS_REASON_NO_POLICY;
+	sock = bpf_sk_storage_get(&os_sock, sk, 0, 0);
+	if (!agent_is_current()) {
+		/* An agent's socket that somebody outside holds is as good as nobody's. */
+		q->to.slot = sock ? sock->slot : OS_SLOT_NONE;
+		return OS_REASON_OTHER_SANDBOX;
+	}
+	q->to.slot = agent_slot();
+	q->policy = agent_policy(q->to.slot);
+	q->to.generation = q->policy.generation;
+	if (q->policy.mode != OS_MODE_ENFORCE && q->policy.mode != OS_MODE_AUDIT)
+		return OS_REASON_NO_POLICY;
+	if (!sock || sock->slot != q->to.slot)
+		return OS_REASON_OTHER_SANDBOX;
+	proc = process_current(q->to.slot);
+	if (address_is_never(&q->to.address)) {
+		struct address from;
+
+		if (!address_is_loopback(&q->to.address))
+			return OS_REASON_NEVER_ADDRESS;
+		local_end(sk, address_is_ipv4(&q->to.address), &from);
+		if (!egress_is_own(ctx, &from, (__u16)sk->src_port, &q->to.address, q->to.port,
+				   q->protocol == IPPROTO_TCP, q->to.slot, 0))
+			return OS_REASON_NEVER_ADDRESS;
+		if (!proc)
+			return OS_REASON_IDENTITY;
+		write_down(sock, q, proc, OS_SOCK_LOOPBACK);
+		return ALREADY_TOLD;
+	}
+	if (!proc)
+		return OS_REASON_IDENTITY;
+	if (said_before(sock, q, proc))
+		return ALREADY_TOLD;
+	reason = egress_ask(&q->to, &proc->identity);
+	if (reason == OS_REASON_NONE || q->policy.mode == OS_MODE_AUDIT)
+		write_down(sock, q, proc,
+			   reason == OS_REASON_NONE ? OS_SOCK_ALLOWED : OS_SOCK_NONE);
+	return reason;
+}
+
 /* 1 = go on, 0 = EPERM. */
 static __always_inline int decide(struct bpf_sock_addr *ctx, const struct address *address,
 				  __u16 hook)
@@ -71,53 +137,20 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct addres
 		.to = {.address = *address,
 		       .port = ADDRESS_BE16((__u16)ctx->user_port),
 		       .endpoint = OS_EVENT_NO_ENDPOINT},
-		.hook = hook,
 		.protocol = ctx->protocol,
 	};
-	struct bpf_sock *sk = ctx->sk;
-	struct os_proc *proc;
-	struct os_sock *sock;
 	__u32 reason;
 
 	count(OS_COUNT_HOOK + hook);
-	if (!sk)
-		return 0;
-	sock = bpf_sk_storage_get(&os_sock, sk, 0, 0);
-	if (!agent_is_current()) {
-		/* An agent's socket that somebody outside holds is as good as nobody's. */
-		q.to.slot = sock ? sock->slot : OS_SLOT_NONE;
-		return told(&q, OS_REASON_OTHER_SANDBOX);
-	}
-	q.to.slot = agent_slot();
-	q.policy = agent_policy(q.to.slot);
-	q.to.generation = q.policy.generation;
-	if (q.policy.mode != OS_MODE_ENFORCE && q.policy.mode != OS_MODE_AUDIT)
-		return told(&q, OS_REASON_NO_POLICY);
-	if (!sock || sock->slot != q.to.slot)
-		return told(&q, OS_REASON_OTHER_SANDBOX);
-	proc = process_current(q.to.slot);
-	if (address_is_never(&q.to.address)) {
-		static const struct address any = {};
+	reason = judge(ctx, &q);
+	if (reason == ALREADY_TOLD)
+		return 1;
 
-		if (!address_is_loopback(&q.to.address) ||
-		    !egress_is_own(ctx, &any, 0, &q.to.address, q.to.port,
-				   ctx->protocol == IPPROTO_TCP, q.to.slot, 0))
-			return told(&q, OS_REASON_NEVER_ADDRESS);
-		if (!proc)
-			return told(&q, OS_REASON_IDENTITY);
-		write_down(sock, &q, proc, OS_SOCK_LOOPBACK);
-		return 1;
-	}
-	if (!proc)
-		return told(&q, OS_REASON_IDENTITY);
-	if (said_before(sock, &q, proc))
-		return 1;
-	reason = egress_ask(&q.to, &proc->identity);
-	if (reason == OS_REASON_NONE)
-		write_down(sock, &q, proc, OS_SOCK_ALLOWED);
-	else if (q.policy.mode == OS_MODE_AUDIT)
-		write_down(sock, &q, proc, OS_SOCK_NONE);
-	return told(&q, reason);
+	struct decision d = {.protocol = q.protocol};
+
+	egress_decision(&d, &q.to, hook, q.policy.mode, reason);
+	event_emit(&d);
+	return reason == OS_REASON_NONE || q.policy.mode == OS_MODE_AUDIT;
 }
 
 static __always_inline int decide4(struct bpf_sock_addr *ctx, __u16 hook)

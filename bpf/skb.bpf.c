@@ -122,7 +122,8 @@ static __always_inline int judge(struct __sk_buff *skb, const int outgoing)
 				 reason == OS_REASON_NONE ? OS_SOCK_ALLOWED : OS_SOCK_REFUSED);
 	if (reason == OS_REASON_NONE)
 		return 1;
-	/* Strangers could fill the log with what they send; what comes in unasked is only counted. */
+	/* Strangers could fill the log with what they send; what comes in unasked is only counted.
+	 */
 	if (outgoing)
 		refuse(sock, &to, hook, packet.protocol, reason);
 	else

@@ -15,3 +15,16 @@ $(BUILD)/tests/native/%: $(BUILD)/obj/tests/native/%.o $(BUILD)/libopenshell.a
 
 .PHONY: unit
 unit: $(UNIT_TESTS)
+
+# The egress test is two programs: the driver, and the agent that it copies and runs.
+EGRESS_TEST := $(BUILD)/tests/native/egress/driver $(BUILD)/tests/native/egress/act
+
+$(BUILD)/tests/native/egress/driver: $(patsubst %,$(BUILD)/obj/tests/native/egress/%.o,\
+                                       driver loaded policy world) $(BUILD)/libopenshell.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/tests/native/egress/act: $(patsubst %,$(BUILD)/obj/tests/native/egress/%.o,\
+                                    act act_loopback act_spoof)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ -lpthread

@@ -58,14 +58,14 @@ static __always_inline int address_is_loopback(const struct address *a)
 /* @v4 in host order: loopback included. */
 static __always_inline int address_ipv4_is_never(__u32 v4)
 {
-	return v4 >> 24 == 0 ||		/* "this network", unspecified: RFC 1122 3.2.1.3 */
-	       v4 >> 24 == 127 ||	/* loopback */
-	       v4 >> 16 == 0xa9fe ||	/* 169.254.0.0/16, link-local: metadata of most clouds */
-	       v4 >> 28 == 0xe ||	/* 224.0.0.0/4, multicast */
-	       v4 == 0xffffffff ||	/* limited broadcast */
-	       v4 == 0xc00000c0 ||	/* 192.0.0.192, Oracle metadata */
-	       v4 == 0x646464c8 ||	/* 100.100.100.200, Alibaba metadata */
-	       v4 == 0xa83f8110;	/* 168.63.129.16, Azure host */
+	return v4 >> 24 == 0 ||	     /* "this network", unspecified: RFC 1122 3.2.1.3 */
+	       v4 >> 24 == 127 ||    /* loopback */
+	       v4 >> 16 == 0xa9fe || /* 169.254.0.0/16, link-local: metadata of most clouds */
+	       v4 >> 28 == 0xe ||    /* 224.0.0.0/4, multicast */
+	       v4 == 0xffffffff ||   /* limited broadcast */
+	       v4 == 0xc00000c0 ||   /* 192.0.0.192, Oracle metadata */
+	       v4 == 0x646464c8 ||   /* 100.100.100.200, Alibaba metadata */
+	       v4 == 0xa83f8110;     /* 168.63.129.16, Azure host */
 }
 
 /*

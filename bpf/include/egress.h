@@ -166,9 +166,9 @@ static __always_inline void egress_decision(struct decision *d, const struct des
 	d->kind = OS_EVENT_NET;
 	d->hook = hook;
 	d->reason = reason;
-	d->verdict = reason == OS_REASON_NONE  ? OS_EVENT_ALLOWED
-		     : mode == OS_MODE_AUDIT ? OS_EVENT_AUDIT
-					     : OS_EVENT_DENIED;
+	d->verdict = reason == OS_REASON_NONE ? OS_EVENT_ALLOWED
+		     : mode == OS_MODE_AUDIT  ? OS_EVENT_AUDIT
+					      : OS_EVENT_DENIED;
 	d->error = reason == OS_REASON_NONE ? 0 : -EPERM;
 	d->family = address_is_ipv4(&to->address) ? AF_INET : AF_INET6;
 	d->port = to->port;

@@ -29,14 +29,14 @@ static __always_inline int option_verdict(__s32 level, __s32 name)
 		    name == 52)	  /* SO_ATTACH_REUSEPORT_EBPF */
 			return OPTION_REFUSED;
 		return OPTION_FREE;
-	case 6:			   /* SOL_TCP */
-		if (name == 19)	   /* TCP_REPAIR: established without connect() */
+	case 6:			/* SOL_TCP */
+		if (name == 19) /* TCP_REPAIR: established without connect() */
 			return OPTION_REFUSED;
-		if (name == 31)	   /* TCP_ULP: smc and espintcp change the protocol */
+		if (name == 31) /* TCP_ULP: smc and espintcp change the protocol */
 			return OPTION_BY_NAME;
 		return OPTION_FREE;
-	case 17:		  /* SOL_UDP */
-		if (name == 100)  /* UDP_ENCAP: packets that the kernel unpacks */
+	case 17:		 /* SOL_UDP */
+		if (name == 100) /* UDP_ENCAP: packets that the kernel unpacks */
 			return OPTION_REFUSED;
 		return OPTION_FREE;
 	case 41:		  /* SOL_IPV6 */

@@ -37,9 +37,8 @@ static int write_binaries(const struct kernel *kernel, uint32_t slot, uint32_t g
 			  const struct egress_binaries *binaries, struct error *err)
 {
 	for (size_t i = 0; i < binaries->len; i++) {
-		struct os_binary_key key = {.slot = slot,
-					    .generation = generation,
-					    .file = binaries->binary[i].file};
+		struct os_binary_key key = {
+			.slot = slot, .generation = generation, .file = binaries->binary[i].file};
 
 		if (bpf_map_update_elem(kernel->maps.binary, &key, &binaries->binary[i].rules,
 					BPF_ANY))
@@ -69,8 +68,7 @@ static int write_table(const struct kernel *kernel, uint32_t slot, uint32_t gene
 						  .port = entry->port};
 
 			memcpy(key.address, entry->address, sizeof(key.address));
-			if (bpf_map_update_elem(kernel->maps.cidr, &key, &entry->endpoint,
-						BPF_ANY))
+			if (bpf_map_update_elem(kernel->maps.cidr, &key, &entry->endpoint, BPF_ANY))
 				return full("os_cidr", err);
 		}
 	}

@@ -20,8 +20,8 @@ struct build {
 	int root_fd;
 	struct egress_binaries binaries;
 	size_t visits;
-	uint32_t set;	  /* bit that what is found now gets */
-	const char *glob; /* being expanded */
+	uint32_t set;	     /* bit that what is found now gets */
+	const char *glob;    /* being expanded */
 	char path[PATH_MAX]; /* of the walk, in the sandbox */
 	struct error *err;
 };
@@ -86,11 +86,21 @@ static int add_file(struct build *build, const char *path)
 static bool is_kernel_filesystem(int fd)
 {
 	static const unsigned long types[] = {
-		PROC_SUPER_MAGIC,   SYSFS_MAGIC,	  CGROUP_SUPER_MAGIC,
-		CGROUP2_SUPER_MAGIC, DEVPTS_SUPER_MAGIC,  DEBUGFS_MAGIC,
-		TRACEFS_MAGIC,	    SECURITYFS_MAGIC,	  BPF_FS_MAGIC,
-		PSTOREFS_MAGIC,	    EFIVARFS_MAGIC,	  BINFMTFS_MAGIC,
-		SELINUX_MAGIC,	    0x19800202 /* mqueue */, 0x62656570 /* configfs */,
+		PROC_SUPER_MAGIC,
+		SYSFS_MAGIC,
+		CGROUP_SUPER_MAGIC,
+		CGROUP2_SUPER_MAGIC,
+		DEVPTS_SUPER_MAGIC,
+		DEBUGFS_MAGIC,
+		TRACEFS_MAGIC,
+		SECURITYFS_MAGIC,
+		BPF_FS_MAGIC,
+		PSTOREFS_MAGIC,
+		EFIVARFS_MAGIC,
+		BINFMTFS_MAGIC,
+		SELINUX_MAGIC,
+		0x19800202 /* mqueue */,
+		0x62656570 /* configfs */,
 	};
 	struct statfs fs;
 

@@ -27,8 +27,9 @@ static int compare(const void *a, const void *b)
 		return order;
 	if (x->prefix != y->prefix)
 		return x->prefix < y->prefix ? -1 : 1;
-	return x->endpoint.endpoint < y->endpoint.endpoint ? -1
-							     : x->endpoint.endpoint > y->endpoint.endpoint;
+	return x->endpoint.endpoint < y->endpoint.endpoint
+		       ? -1
+		       : x->endpoint.endpoint > y->endpoint.endpoint;
 }
 
 /* True if @outer's range holds @inner's. */
@@ -39,7 +40,8 @@ static bool covers(const struct egress_entry *outer, const struct egress_entry *
 	if (outer->port != inner->port || outer->prefix > inner->prefix ||
 	    memcmp(outer->address, inner->address, whole))
 		return false;
-	return !rest || !((outer->address[whole] ^ inner->address[whole]) & (0xff00 >> rest) & 0xff);
+	return !rest ||
+	       !((outer->address[whole] ^ inner->address[whole]) & (0xff00 >> rest) & 0xff);
 }
 
 static int add(struct egress_table *table, const struct policy_cidr *cidr, uint32_t port,

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Egress and devices on the machine's own kernel. Each row is an act of an agent, with the errno it
+ * must meet inside, the hook that must have run (and, for a denial, denied), the reason that its
+ * event must carry, and what the same act meets outside the sandbox. Prints TAP.
+ */
+#include "loaded.h"
+#include "policy.h"
+#include "world.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char dir[] = "/tmp/ostest-egress-XXXXXX";
+static unsigned int done, failed;
+
+static void result(bool ok, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void result(bool ok, const char *fmt, ...)
+{
+	va_list args;
+
+	printf("%s %u - ", ok ? "ok" : "not ok", ++done);
+	failed += !ok;
+	va_start(args, fmt);
+	vprintf(fmt, args);
+	va_end(args);
+	putchar('\n');
+}
+
+/* One report of a running act: its errno, or -1 after eight seconds of silence. */
+static int next_report(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	int error;
+
+	if (poll(&p, 1, 8000) != 1 || read(fd, &error, sizeof(error)) != sizeof(error))
+		return -1;
+	return error;
+}
+
+static void end(pid_t pid, int report, int go)
+{
+	close(report);
+	close(go);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* `{name}` in a word of an act is a program of ours; `{scope}` the interface to the peer. */
+static char *expand(const char *word, int scope)
+{
+	char *text;
+	int r;
+
+	if (word[0] == '{') {
+		size_t len = strlen(word);
+
+		r = asprintf(&text, "%s/%.*s", dir, (int)len - 2, word + 1);
+	} else if (strchr(word, '%')) {
+		r = asprintf(&text, "%.*s%%%d", (int)(strchr(word, '%') - word), word, scope);
+	} else {
+		r = asprintf(&text, "%s", word);
+	}
+	if (r < 0)
+		die("memory");
+	return text;
+}
+
+#define WORDS_MAX 16
+
+static pid_t start(uint32_t slot, const char *act, int scope, int *ret_report, int *ret_go)
+{
+	char *argv[WORDS_MAX + 1] = {}, *copy = strdup(act), *rest = copy, *word;
+	size_t n = 0;
+	pid_t pid;
+
+	while ((word = strsep(&rest, " ")) && n < WORDS_MAX)
+		argv[n++] = expand(word, scope);
+	pid = loaded_run(slot, argv, ret_report, ret_go);
+	while (n)
+		free(argv[--n]);
+	free(copy);
+	return pid;
+}
+
+static int run(uint32_t slot, const char *act, int scope)
+{
+	int report, go, error;
+	pid_t pid = start(slot, act, scope, &report, &go);
+
+	error = next_report(report);
+	end(pid, report, go);
+	return error;
+}
+
+struct row {
+	const char *what;
+	const char *act;
+	int error;   /* inside */
+	int outside; /* -1: not the same act outside */
+	uint16_t hook;
+	uint16_t reason;
+	uint32_t endpoint; /* of the event of an admitted act; NO_ENDPOINT where none is emitted */
+};
+
+#define NO	     OS_EVENT_NO_ENDPOINT
+#define ADMIT(e)     0, e
+#define DENY(reason) OS_REASON_##reason, NO
+
+static const struct row rows[] = {
+#include "rows.h"
+};
+
+static void check(const struct row *row, int scope)
+{
+	uint64_t ran = loaded_count(OS_COUNT_HOOK + row->hook);
+	uint64_t denied = loaded_count(OS_COUNT_HOOK_DENIED + row->hook);
+	struct os_event event;
+	int inside, outside, told;
+
+	loaded_event(1, &event);
+	inside = run(1, row->act, scope);
+	ran = loaded_count(OS_COUNT_HOOK + row->hook) - ran;
+	denied = loaded_count(OS_COUNT_HOOK_DENIED + row->hook) - denied;
+	told = loaded_event(1, &event) && event.hook == row->hook;
+	outside = row->outside < 0 ? -1 : run(0, row->act, scope);
+
+	if (outside == EPROTONOSUPPORT && row->outside == 0) {
+		printf("ok %u - %s # SKIP this kernel has no such socket\n", ++done, row->what);
+		return;
+	}
+
+	bool ok = inside == row->error && outside == row->outside && ran > 0 &&
+		  !denied == !row->reason;
+
+	if (row->reason)
+		ok &= told && event.verdict == OS_EVENT_DENIED && event.reason == row->reason &&
+		      event.error == -EPERM;
+	else if (row->endpoint != NO)
+		ok &= told && event.verdict == OS_EVENT_ALLOWED && event.endpoint == row->endpoint;
+	result(ok, "%s", row->what);
+	if (!ok)
+		printf("#   %s\n#   inside %d (want %d), outside %d (want %d), hook ran %llu, "
+		       "denied "
+		       "%llu, event %d: hook %d verdict %d reason %d (want %d) endpoint %d\n",
+		       row->act, inside, row->error, outside, row->outside, (unsigned long long)ran,
+		       (unsigned long long)denied, told, told ? event.hook : 0,
+		       told ? event.verdict : 0, told ? event.reason : 0, row->reason,
+		       told ? (int)event.endpoint : 0);
+}
+
+/* Two connections; the new policy admits the first only. */
+static void check_switch(const char *act, const char *what, int scope)
+{
+	int report, go, first, second, restored;
+	uint64_t denied;
+	pid_t pid = start(1, act, scope, &report, &go);
+	struct os_event event;
+
+	if (next_report(report) != 0) {
+		result(false, "%s: both connections work before", what);
+		end(pid, report, go);
+		return;
+	}
+	denied = loaded_count(OS_COUNT_HOOK_DENIED + OS_HOOK_EGRESS);
+	loaded_event(1, &event);
+	policy_switch(POLICY_WITHOUT_SECOND, dir);
+	if (write(go, "", 1) != 1)
+		die("go");
+	first = next_report(report);
+	second = next_report(report);
+	result(first == 0, "%s: what is still admitted goes on", what);
+	result(second == EAGAIN || second == EPERM, "%s: what is revoked stops", what);
+	denied = loaded_count(OS_COUNT_HOOK_DENIED + OS_HOOK_EGRESS) - denied;
+	result(denied == 1 && loaded_event(1, &event) && event.hook == OS_HOOK_EGRESS &&
+		       event.reason == OS_REASON_NO_ENDPOINT && event.pid == (uint32_t)pid &&
+		       (event.flags & OS_EVENT_RECORDED),
+	       "%s: the revoked one is told once, with who opened it", what);
+	end(pid, report, go);
+	policy_switch(POLICY_FULL, dir);
+	restored = run(1, "{admitted} tcp fd77::2 8000", scope);
+	result(restored == 0, "%s: a later policy admits it again", what);
+	if (first || (second != EAGAIN && second != EPERM) || denied != 1)
+		printf("#   first %d second %d denied %llu\n", first, second,
+		       (unsigned long long)denied);
+}
+
+static void check_modes(int scope)
+{
+	static const char admitted[] = "{admitted} tcp 10.77.0.2 8000";
+	struct os_event event;
+	int error;
+
+	policy_mode(OS_MODE_DENY);
+	error = run(1, admitted, scope);
+	result(error == EPERM && loaded_event(1, &event) && event.reason == OS_REASON_NO_POLICY,
+	       "no policy: not even a socket");
+	policy_mode(OS_MODE_SETUP);
+	error = run(1, admitted, scope);
+	result(error == EPERM, "setup: no network (%d)", error);
+	policy_mode(OS_MODE_AUDIT);
+	loaded_event(1, &event);
+	error = run(1, "{other} tcp 10.77.0.2 8000", scope);
+	result(error == 0 && loaded_event(1, &event) && event.verdict == OS_EVENT_AUDIT &&
+		       event.reason == OS_REASON_BINARY,
+	       "audit: allowed, and told as what it would be (%d)", error);
+	error = run(1, "{other} open /dev/kmsg", scope);
+	result(error == 0 && loaded_event(1, &event) && event.verdict == OS_EVENT_AUDIT,
+	       "audit: devices too (%d)", error);
+	policy_mode(OS_MODE_ENFORCE);
+	result(run(1, admitted, scope) == 0, "enforce again");
+	result(run(2, admitted, scope) == EPERM, "another sandbox has nothing of it");
+}
+
+/* A connection that audit mode let through is judged when the policy starts to count. */
+static void check_audit_ends(int scope)
+{
+	int report, go, first, second;
+	pid_t pid;
+
+	policy_mode(OS_MODE_AUDIT);
+	pid = start(1, "{other} hold 10.77.0.2 8000", scope, &report, &go);
+	first = next_report(report);
+	policy_mode(OS_MODE_ENFORCE);
+	if (write(go, "", 1) != 1)
+		die("go");
+	second = next_report(report);
+	result(first == 0 && (second == EAGAIN || second == EPERM),
+	       "a connection of audit mode stops when enforcement begins (%d, %d)", first, second);
+	end(pid, report, go);
+}
+
+/* A listener of slot 1: who gets through to it. */
+static void check_listener(const char *address, const char *from, uint32_t slot, bool reached,
+			   const char *what, int scope)
+{
+	int report, go, port, accepted, other;
+	char act[128], listen[64];
+	pid_t pid;
+
+	snprintf(listen, sizeof(listen), "{other} listen %s", address);
+	pid = start(1, listen, scope, &report, &go);
+	port = next_report(report);
+	snprintf(act, sizeof(act), "{admitted} tcp %s %d", from, port);
+	other = run(slot, act, scope);
+	accepted = next_report(report);
+	result((accepted == 0) == reached && (slot == 0 || reached || other == EPERM),
+	       "%s (connect %d, accept %d)", what, other, accepted);
+	end(pid, report, go);
+}
+
+/* A socket that left the sandbox does not carry the sandbox's rights out, nor lose its limits. */
+static void check_passed(int scope)
+{
+	char c, control[CMSG_SPACE(sizeof(int))];
+	struct iovec iov = {.iov_base = &c, .iov_len = 1};
+	struct msghdr message = {.msg_iov = &iov,
+				 .msg_iovlen = 1,
+				 .msg_control = control,
+				 .msg_controllen = sizeof(control)};
+	struct sockaddr_in to = {.sin_family = AF_INET,
+				 .sin_port = htons(8000),
+				 .sin_addr.s_addr = htonl(0x0a4d0002)};
+	int report, go, fd = -1, r;
+	pid_t pid = start(1, "{admitted} pass 10.77.0.2 8000", scope, &report, &go);
+	struct os_event event;
+
+	if (next_report(report) || recvmsg(go, &message, 0) != 1 || !CMSG_FIRSTHDR(&message))
+		die("passing a socket");
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
+	loaded_event(1, &event);
+	r = connect(fd, (struct sockaddr *)&to, sizeof(to));
+	result(r && errno == EPERM && loaded_event(1, &event) &&
+		       event.reason == OS_REASON_OTHER_SANDBOX,
+	       "a sandbox's socket is of no use outside of it");
+	close(fd);
+	end(pid, report, go);
+}
+
+static void copy_program(const char *from, const char *name)
+{
+	char path[PATH_MAX], buffer[65536];
+	int in = open(from, O_RDONLY | O_CLOEXEC), out;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	out = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+	if (in < 0 || out < 0)
+		die(path);
+	while ((n = read(in, buffer, sizeof(buffer))) > 0)
+		if (write(out, buffer, (size_t)n) != n)
+			die(path);
+	close(in);
+	close(out);
+}
+
+static const char *const programs[] = {"admitted", "other",   "parent",	  "glob-a",
+				       "glob-b.x", "another", "admitted2"};
+
+static void remove_programs(void)
+{
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, programs[i]);
+		unlink(path);
+	}
+	snprintf(path, sizeof(path), "%s/link", dir);
+	unlink(path);
+	rmdir(dir);
+}
+
+int main(int argc, char **argv)
+{
+	char path[PATH_MAX];
+	size_t processes;
+	int scope;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	signal(SIGPIPE, SIG_IGN);
+	if (argc != 2 || !mkdtemp(dir))
+		return 2;
+	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
+		copy_program(argv[1], programs[i]);
+	snprintf(path, sizeof(path), "%s/link", dir);
+	if (symlink("admitted2", path))
+		die(path);
+	scope = world_open();
+	loaded_open();
+	policy_switch(POLICY_FULL, dir);
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		check(&rows[i], scope);
+	check_listener("127.0.0.1", "127.0.0.1", 1, true, "own listener, own client", scope);
+	check_listener("127.0.0.1", "127.0.0.1", 0, false, "own listener, the host's client",
+		       scope);
+	check_listener("127.0.0.1", "127.0.0.1", 2, false, "own listener, another sandbox", scope);
+	check_listener("::", "::1", 0, false, "own v6 listener, the host's client", scope);
+	check_listener("::", "::1", 1, true, "own v6 listener, own client", scope);
+	check_listener("0.0.0.0", "10.77.0.1", 0, false, "own listener, from its outer address",
+		       scope);
+	check_passed(scope);
+	check_switch("{admitted} hold 10.77.0.2 8000 fd77::2 8000", "switch, TCP", scope);
+	check_switch("{admitted} hold-udp 10.77.0.2 8000 fd77::2 8000", "switch, UDP", scope);
+	check_modes(scope);
+	check_audit_ends(scope);
+	for (int i = 0; i < 50 && loaded_processes(); i++)
+		usleep(20000);
+	processes = loaded_processes();
+	result(processes == 0, "no process is remembered after its end (%zu)", processes);
+
+	loaded_close();
+	world_close();
+	remove_programs();
+	printf("1..%u\n# %u passed, %u failed\n", done, done - failed, failed);
+	return failed != 0;
+}

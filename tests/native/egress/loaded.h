@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The core kernel object, loaded for cgroups of the test's own, and agents run in them.
+ */
+#pragma once
+
+#include "abi.h"
+#include "compiled_policy.pb-c.h"
+
+#include <stddef.h>
+#include <sys/types.h>
+
+struct loaded; /* one per process */
+
+/* Load, attach below a new cgroup; two sandboxes, slots 1 and 2. Ends the process on failure. */
+void loaded_open(void);
+void loaded_close(void);
+
+/* Write a generation for @slot and switch to it. Returns what egress_write() returned. */
+int loaded_policy(uint32_t slot, uint32_t generation, uint32_t mode,
+		  const Openshell__Compiled__V1__CompiledPolicy *policy);
+/* Only the switch. */
+void loaded_switch(uint32_t slot, uint32_t generation, uint32_t mode);
+
+/* Sum of a counter over the CPUs. */
+uint64_t loaded_count(uint32_t index);
+
+/* The newest event of @slot since the last call; 0 if there was none. */
+int loaded_event(uint32_t slot, struct os_event *ret_event);
+int loaded_device_map(void);
+size_t loaded_processes(void); /* entries of os_proc */
+
+/*
+ * Run a program: in @slot's cgroup, or outside for 0. Its reports (ints) come on *ret_report, and
+ * what is written to *ret_go it reads from descriptor 4.
+ */
+pid_t loaded_run(uint32_t slot, char *const argv[], int *ret_report, int *ret_go);
