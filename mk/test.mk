@@ -1,6 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
+#
+# Unit tests are built with gcc's sanitizers, fuzzers with clang's, programs for the VMs' guests
+# plainly. tests/run finds and runs them all.
 
-UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+KERNELS      ?= 5.10,6.1,6.12
+VM_KERNELS   ?= 5.10,6.1,6.12,newest
+export FUZZ_SECONDS
+
+UNIT_TESTS  := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+GUEST_TESTS := $(patsubst tests/guest/%.c,$(BUILD)/tests/guest/%,$(wildcard tests/guest/*.c))
+FUZZERS     := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 $(BUILD)/tests/unit/%: $(BUILD)/san/tests/unit/%.o $(BUILD)/libopenshell-san.a
 	@mkdir -p $(@D)
@@ -12,9 +21,6 @@ NATIVE_TESTS := $(patsubst tests/native/%.c,$(BUILD)/tests/native/%,$(wildcard t
 $(BUILD)/tests/native/%: $(BUILD)/obj/tests/native/%.o $(BUILD)/libopenshell.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-
-.PHONY: unit
-unit: $(UNIT_TESTS)
 
 # The egress test is two programs: the driver, and the agent that it copies and runs.
 EGRESS_TEST := $(BUILD)/tests/native/egress/driver $(BUILD)/tests/native/egress/act
@@ -28,3 +34,55 @@ $(BUILD)/tests/native/egress/act: $(patsubst %,$(BUILD)/obj/tests/native/egress/
                                     act act_loopback act_spoof)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ -lpthread
+
+# One file is one program; the guest has the libraries that it was linked with.
+$(BUILD)/tests/guest/%: $(BUILD)/obj/tests/guest/%.o $(BUILD)/libopenshell.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# A third flavour of the objects: the two compilers' sanitizers cannot be linked together, and
+# libFuzzer needs its own instrumentation in the code under test.
+FUZZFLAGS := -std=gnu11 -O1 -g -fsanitize=fuzzer-no-link,address,undefined \
+             -fno-sanitize-recover=undefined -fno-omit-frame-pointer -w
+
+$(BUILD)/fuzz/%.o: %.c | $(PROTO_H) $(BPF_SKELS)
+	@mkdir -p $(@D)
+	$(CLANG) $(CPPFLAGS) $(FUZZFLAGS) -MMD -c $< -o $@
+
+$(BUILD)/fuzz/gen/%.o: $(BUILD)/gen/%.c
+	@mkdir -p $(@D)
+	$(CLANG) $(CPPFLAGS) $(FUZZFLAGS) -MMD -c $< -o $@
+
+$(BUILD)/libopenshell-fuzz.a: $(call objects,fuzz,$(COMMON_SRC) $(SUPER_SRC))
+	rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/tests/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.o $(BUILD)/libopenshell-fuzz.a
+	@mkdir -p $(@D)
+	$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LDLIBS)
+
+-include $(shell find $(BUILD)/fuzz -name '*.d' 2>/dev/null)
+
+.PHONY: unit native guest fuzzers tests
+unit: $(UNIT_TESTS)
+native: $(NATIVE_TESTS) $(EGRESS_TEST)
+guest: $(GUEST_TESTS)
+fuzzers: $(FUZZERS)
+tests: all unit native guest fuzzers
+
+# A make of its own after deps: what deps installs must exist before the rules are read.
+check: deps
+	@$(MAKE) --no-print-directory -j$$(nproc) tests
+	@BUILD=$(BUILD) tests/run --kernels $(KERNELS) $(T)
+
+vmcheck: deps
+	@$(MAKE) --no-print-directory -j$$(nproc) all guest
+	@BUILD=$(BUILD) tests/run --group vm --kernels $(VM_KERNELS) $(T)
+
+fuzz: FUZZ_SECONDS ?= 60
+fuzz: deps
+	@$(MAKE) --no-print-directory -j$$(nproc) fuzzers
+	@BUILD=$(BUILD) tests/run --group fuzz $(T)
+
+# What a compiler does not say. Formatting is decided by clang-format alone.
+lint: deps
+	@tests/lint.sh
