@@ -71,16 +71,18 @@ tests: all unit native guest fuzzers
 
 # A make of its own after deps: what deps installs must exist before the rules are read.
 check: deps
-	@$(MAKE) --no-print-directory -j$$(nproc) tests
+	@echo "Building programs and tests"
+	@$(MAKE) -s --no-print-directory -j$$(nproc) tests
 	@BUILD=$(BUILD) tests/run --kernels $(KERNELS) $(T)
 
 vmcheck: deps
-	@$(MAKE) --no-print-directory -j$$(nproc) all guest
+	@echo "Building programs and tests"
+	@$(MAKE) -s --no-print-directory -j$$(nproc) all guest
 	@BUILD=$(BUILD) tests/run --group vm --kernels $(VM_KERNELS) $(T)
 
 fuzz: FUZZ_SECONDS ?= 60
 fuzz: deps
-	@$(MAKE) --no-print-directory -j$$(nproc) fuzzers
+	@$(MAKE) -s --no-print-directory -j$$(nproc) fuzzers
 	@BUILD=$(BUILD) tests/run --group fuzz $(T)
 
 # What a compiler does not say. Formatting is decided by clang-format alone.
