@@ -154,17 +154,32 @@ static int act_setxattr(const char *path, const char *rw)
 	return result(setxattr(path, "user.test", "1", 1, 0));
 }
 
+static socklen_t unix_address(const char *path, bool abstract, struct sockaddr_un *address)
+{
+	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
+	snprintf(address->sun_path + abstract, sizeof(address->sun_path) - abstract, "%.100s",
+		 path);
+	return abstract ? (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(path))
+			: (socklen_t)sizeof(*address);
+}
+
+static int unix_connect(int fd, const char *path)
+{
+	struct sockaddr_un address;
+	socklen_t len = unix_address(path, false, &address);
+
+	return result(connect(fd, (struct sockaddr *)&address, len));
+}
+
+/* The descriptor of a server, or 0 for a client that could connect. */
 static int unix_act(const char *path, bool abstract, bool serve)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	socklen_t len = sizeof(address);
+	struct sockaddr_un address;
+	socklen_t len = unix_address(path, abstract, &address);
 
 	if (fd < 0)
 		return -errno;
-	snprintf(address.sun_path + abstract, sizeof(address.sun_path) - abstract, "%s", path);
-	if (abstract)
-		len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(path));
 	if (!serve)
 		return result(connect(fd, (struct sockaddr *)&address, len));
 	if (bind(fd, (struct sockaddr *)&address, len) < 0)

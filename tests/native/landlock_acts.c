@@ -81,6 +81,7 @@ static const char *const zone_dirs[ZONES] = {
 struct tree {
 	char top[64], masked[64];
 	int sockets[ZONES];
+	int client; /* of the socket in zone ro, so that the kernel lists that one twice */
 };
 
 enum sandbox { FREE, WITH_MOUNTS, LANDLOCK_ONLY };
@@ -237,6 +238,10 @@ static void make_tree(struct tree *t)
 			zone_path(t, zone, acts[i].act.name, path);
 			make_fixture(t, zone, path, acts[i].act.fixture);
 		}
+	zone_path(t, RO, "connect", path);
+	t->client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (unix_connect(t->client, path) < 0)
+		die(path);
 	zone_path(t, RW, ".env", path);
 	make_fixture(t, RW, path, A_FILE);
 	zone_path(t, RW, "moves/secret", path);
@@ -254,6 +259,7 @@ static void remove_tree(struct tree *t)
 {
 	for (size_t i = 0; i < ARRAY_LEN(t->sockets); i++)
 		safe_close(t->sockets[i]);
+	safe_close(t->client);
 	if (nftw(t->top, remove_one, 16, FTW_DEPTH | FTW_PHYS) < 0 ||
 	    nftw(t->masked, remove_one, 16, FTW_DEPTH | FTW_PHYS) < 0)
 		printf("# could not remove %s\n", t->top);
@@ -404,6 +410,18 @@ static int plan_and_mount(const struct policy *p, const char *exec_deny, struct 
 	struct timespec start, end;
 	int r = masks_plan(&spec, &plan, err);
 
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < plan.len; i++)
+		for (size_t j = 0; j < i; j++)
+			if (plan.step[i].op == plan.step[j].op &&
+			    !strcmp(plan.step[i].target, plan.step[j].target))
+				return error_set(err, -EEXIST, "%s is planned twice",
+						 plan.step[i].target);
+	/* What is gone by the time of the mounts is no reason not to start. */
+	r = mount_plan_add(&plan, &(struct mount_step){.op = MOUNT_OP_MASK,
+						       .target = (char *)"/var/gone",
+						       .may_vanish = true});
 	if (r < 0)
 		return r;
 	clock_gettime(CLOCK_MONOTONIC, &start);

@@ -95,6 +95,20 @@ static int add_step(struct masks *m, enum mount_op op, const char *target, const
 	return mount_plan_add(m->plan, &step);
 }
 
+/* Something nobody listed, which its owner may remove before the mount is made. */
+static int add_mask(struct masks *m, const char *target)
+{
+	struct mount_step step = {
+		.op = MOUNT_OP_MASK, .target = (char *)target, .may_vanish = true};
+
+	/* A listening socket is in the kernel's list once more for each connection to it. */
+	for (size_t i = 0; i < m->plan->len; i++)
+		if (m->plan->step[i].op == MOUNT_OP_MASK &&
+		    !strcmp(m->plan->step[i].target, target))
+			return 0;
+	return mount_plan_add(m->plan, &step);
+}
+
 static int compare_nodes(const void *a, const void *b)
 {
 	const struct node *x = a, *y = b;
@@ -258,7 +272,8 @@ static int plan_node(struct masks *m, struct node *node, enum state above, bool 
 		node->state = STATE_GONE;
 		if (above == STATE_ABSENT || m->spec->bpf_lsm)
 			return 0;
-		return add_step(m, MOUNT_OP_MASK, node->path, NULL, NULL);
+		return node->kind == KIND_MASK ? add_mask(m, node->path)
+					       : add_step(m, MOUNT_OP_MASK, node->path, NULL, NULL);
 	case KIND_EMPTY:
 		if (above != STATE_ABSENT)
 			return 0;
@@ -387,7 +402,7 @@ static int plan_sockets(struct masks *m, struct error *err)
 			continue;
 		above = r == 0 ? nearest_node(m, path, m->len) : NULL;
 		if (above && above->kind != KIND_READ_WRITE && above->kind != KIND_OWN)
-			r = add_step(m, MOUNT_OP_MASK, path, NULL, NULL);
+			r = add_mask(m, path);
 		if (r < 0)
 			return error_set(err, r, "cannot mask the unix socket %s: %s", bound,
 					 strerror(-r));

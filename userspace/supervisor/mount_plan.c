@@ -33,6 +33,7 @@ int mount_plan_add(struct mount_plan *plan, const struct mount_step *step)
 		.content = TAKE_PTR(content),
 		.size = step->size,
 		.mode = step->mode,
+		.may_vanish = step->may_vanish,
 	};
 	return 0;
 }

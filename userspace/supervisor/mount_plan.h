@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,10 +25,12 @@ enum mount_op {
 
 struct mount_step {
 	enum mount_op op;
-	char *target;  /* absolute path, symlinks already resolved */
-	char *content; /* MOUNT_OP_CONTENT, MOUNT_OP_SYMLINK */
-	uint64_t size; /* MOUNT_OP_TMPFS: bytes */
-	uint32_t mode; /* MOUNT_OP_TMPFS: permission bits of its root */
+	char *target;	 /* absolute path, symlinks already resolved */
+	char *content;	 /* MOUNT_OP_CONTENT, MOUNT_OP_SYMLINK */
+	uint64_t size;	 /* MOUNT_OP_TMPFS: bytes */
+	uint32_t mode;	 /* MOUNT_OP_TMPFS: permission bits of its root */
+	bool may_vanish; /* MOUNT_OP_MASK of what its owner may remove first: nothing is left to
+			    hide */
 };
 
 #define MOUNT_PLAN_MAX 1024

@@ -432,7 +432,7 @@ int mounts_execute(const struct mount_plan *plan, struct error *err)
 		return r;
 	for (size_t i = 0; plan && i < plan->len; i++) {
 		r = run_step(x, plan, i);
-		if (r < 0)
+		if (r < 0 && !(r == -ENOENT && plan->step[i].may_vanish))
 			return error_set(err, r, "cannot %s %s: %s", step_verb(plan->step[i].op),
 					 plan->step[i].target, strerrordesc_np(-r));
 		x->source[i] = safe_close(x->source[i]);
