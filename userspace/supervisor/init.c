@@ -280,11 +280,15 @@ static int reset_signals(void)
 {
 	sigset_t none;
 
+	/*
+	 * Not sigaction(): the C library hides signals 32 and 33 from it, which its posix_spawn(), and
+	 * so make, leaves ignored in children. All zero is SIG_DFL, whatever the structure's layout.
+	 */
 	for (int signal_number = 1; signal_number < NSIG; signal_number++) {
-		struct sigaction action = {.sa_handler = SIG_DFL};
+		static const unsigned long action[8];
 
-		/* The two that cannot be changed, and the two that the C library keeps. */
-		if (sigaction(signal_number, &action, NULL) < 0 && errno != EINVAL)
+		if (syscall(SYS_rt_sigaction, signal_number, action, NULL, NSIG / 8) < 0 &&
+		    errno != EINVAL) /* SIGKILL and SIGSTOP */
 			return -errno;
 	}
 	sigemptyset(&none);
