@@ -50,33 +50,15 @@ static __always_inline struct dentry *user_dentry(struct file *file)
 
 static __always_inline int map_executable(struct caller *caller, struct file *file, __u16 hook)
 {
-	struct dentry *dentry = user_dentry(file);
 	struct check c = {
-		.dentry = (__u64)dentry,
+		.dentry = (__u64)user_dentry(file),
 		.caller = *caller,
-		.child = 0,
-		.quiet = 1,
-	};
-	__u32 wanted = OS_RIGHT_EXEC | OS_RIGHT_LIBRARY;
-	int pathless = lsm_is_pathless(dentry, 1);
-
-	if (!pathless) {
-		lsm_check(&c);
-		if (caller->policy.mode != OS_MODE_DENY && (c.held & wanted))
-			return 0;
-	}
-
-	struct decision d = {
-		.dentry = (__u64)dentry,
-		.kind = OS_EVENT_EXEC,
+		.wanted = OS_RIGHT_EXEC | OS_RIGHT_LIBRARY,
 		.hook = hook,
-		.reason = pathless ? OS_REASON_NO_IMAGE : OS_REASON_RIGHT,
-		.wanted = OS_RIGHT_LIBRARY,
-		.held = pathless ? 0 : c.held,
-		.endpoint = OS_EVENT_NO_ENDPOINT,
+		.image = 1,
 	};
 
-	return lsm_deny(caller, &d, -EACCES);
+	return lsm_check(&c) ? -EACCES : 0;
 }
 
 SEC("lsm/mmap_file")

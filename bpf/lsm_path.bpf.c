@@ -68,7 +68,16 @@ int BPF_PROG(path_rmdir, const struct path *dir, struct dentry *dentry, int ret)
 	return remove_entry(&caller, dentry, OS_HOOK_PATH_RMDIR);
 }
 
-/* What @dentry would gain as an entry of @dir; 0 if nothing. Tells the denial. */
+/*
+ * The place that a file would get: the entry itself while nothing has that name, so that a name
+ * which is listed counts; else its directory.
+ */
+static __always_inline struct dentry *place(const struct path *dir, struct dentry *entry)
+{
+	return entry->d_inode ? dir->dentry : entry;
+}
+
+/* What @dentry would gain in a place(); 0 if nothing. Tells the denial. */
 static __always_inline int refuse_gain(const struct caller *caller, struct dentry *dentry,
 				       struct dentry *dir, __u16 hook)
 {
@@ -101,11 +110,11 @@ int BPF_PROG(path_link, struct dentry *old_dentry, const struct path *new_dir,
 
 	if (ret || !lsm_enter(&caller, OS_HOOK_PATH_LINK))
 		return ret;
-	error = lsm_check_dentry(&caller, new_dir->dentry, OS_RIGHT_CREATE, OS_HOOK_PATH_LINK, 1,
-				 0);
+	error = lsm_check_dentry(&caller, place(new_dir, new_dentry), OS_RIGHT_CREATE,
+				 OS_HOOK_PATH_LINK, 1, 0);
 	if (error)
 		return error;
-	return refuse_gain(&caller, old_dentry, new_dir->dentry, OS_HOOK_PATH_LINK);
+	return refuse_gain(&caller, old_dentry, place(new_dir, new_dentry), OS_HOOK_PATH_LINK);
 }
 
 /*
@@ -124,11 +133,11 @@ int BPF_PROG(path_rename, const struct path *old_dir, struct dentry *old_dentry,
 	error = remove_entry(&caller, old_dentry, OS_HOOK_PATH_RENAME);
 	if (error)
 		return error;
-	error = lsm_check_dentry(&caller, new_dir->dentry, OS_RIGHT_CREATE, OS_HOOK_PATH_RENAME,
-				 1, 0);
+	error = lsm_check_dentry(&caller, place(new_dir, new_dentry), OS_RIGHT_CREATE,
+				 OS_HOOK_PATH_RENAME, 1, 0);
 	if (error)
 		return error;
-	error = refuse_gain(&caller, old_dentry, new_dir->dentry, OS_HOOK_PATH_RENAME);
+	error = refuse_gain(&caller, old_dentry, place(new_dir, new_dentry), OS_HOOK_PATH_RENAME);
 	if (error || !new_dentry->d_inode)
 		return error;
 	error = remove_entry(&caller, new_dentry, OS_HOOK_PATH_RENAME);

@@ -59,8 +59,23 @@ struct os_anchor_key {
 };
 
 struct os_anchor {
-	__u32 subtree; /* OS_RIGHT_* of everything below */
+	__u32 subtree; /* OS_RIGHT_* of everything below; OS_ANCHOR_NAMES */
 	__u32 self;    /* OS_RIGHT_* of the object itself */
+};
+
+/*
+ * In os_anchor.subtree: some entries of this directory are listed by name as well (os_named). A
+ * listed file that somebody outside replaces is another inode under the old name, and a denied one
+ * may not exist yet: the name says what it may be used for.
+ */
+#define OS_ANCHOR_NAMES (1u << 31)
+#define OS_NAME_MAX	64 /* a longer name is compared by what fits, which lists more, not less */
+
+struct os_name_key {
+	__u32 slot;
+	__u32 generation;
+	struct os_file_id directory;
+	char name[OS_NAME_MAX]; /* NUL-terminated and padded */
 };
 
 /*

@@ -93,8 +93,10 @@ struct check {
 	__u32 wanted;
 	__u32 detail;
 	__u16 hook;
-	__u8 child; /* the rights of an entry in directory `dentry` */
-	__u8 quiet; /* no event: only the answer */
+	__u8 child;    /* the rights of an entry in directory `dentry` */
+	__u8 quiet;    /* no event: only the answer */
+	__u8 image;    /* about executing: one of the rights is enough, pathless objects are refused */
+	__u8 pad[3];
 	__u32 held; /* out */
 };
 
@@ -111,14 +113,15 @@ static __always_inline int lsm_is_pathless(struct dentry *dentry, const int prob
 __attribute__((weak, noinline)) int lsm_check(struct check *c)
 {
 	struct walk walk = {};
-	struct dentry *dentry;
 
 	if (!c)
 		return -EACCES;
-	dentry = (struct dentry *)c->dentry;
-	if (lsm_is_pathless(dentry, 1)) {
+	if (lsm_is_pathless((struct dentry *)c->dentry, 1)) {
 		c->held = OS_RIGHTS_WRITE;
-		return 0;
+		if (!c->image)
+			return 0;
+		walk.reason = OS_REASON_NO_IMAGE;
+		goto deny;
 	}
 	walk.slot = c->caller.slot;
 	walk.generation = c->caller.policy.generation;
@@ -126,14 +129,15 @@ __attribute__((weak, noinline)) int lsm_check(struct check *c)
 	walk.child = c->child;
 	walk_on(&walk);
 	c->held = walk.held;
-	if (c->caller.policy.mode != OS_MODE_DENY && walk_allows(&walk, c->wanted, 0))
+	if (c->caller.policy.mode != OS_MODE_DENY && walk_allows(&walk, c->wanted, c->image))
 		return 0;
+deny:
 	if (c->quiet)
 		return -EACCES;
 
 	struct decision d = {
 		.dentry = c->dentry,
-		.kind = OS_EVENT_FILE,
+		.kind = c->image ? OS_EVENT_EXEC : OS_EVENT_FILE,
 		.hook = c->hook,
 		.reason = walk.reason,
 		.wanted = c->wanted,

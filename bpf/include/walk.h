@@ -23,6 +23,16 @@ static __always_inline const struct os_anchor *anchor_lookup(const struct os_anc
 	return bpf_map_lookup_elem(&os_anchor, key);
 }
 
+static __always_inline const struct os_anchor *named_lookup(const struct os_name_key *key)
+{
+	return bpf_map_lookup_elem(&os_named, key);
+}
+
+static __always_inline long name_read(char *name, struct dentry *dentry)
+{
+	return bpf_probe_read_kernel_str(name, OS_NAME_MAX, BPF_CORE_READ(dentry, d_name.name));
+}
+
 /*
  * @probed: the pointer came as a number (through a global function), so every field is read with
  * the probing helper; otherwise the verifier knows its type and plain loads are used.
@@ -52,11 +62,42 @@ struct walk {
 	__u32 slot;
 	__u32 generation;
 	__u64 dentry; /* where to go on */
+	__u64 below;  /* the dentry before it, 0 at the start */
 	__u32 level;  /* levels done */
 	__u32 child;  /* wanted: the rights of an entry in the first dentry's directory */
 	__u32 held;   /* out: OS_RIGHT_* */
 	__u32 reason; /* out: enum os_reason, why held may be less than wanted */
 };
+
+#ifdef __bpf__
+#define WALK_GLOBAL __attribute__((weak, noinline))
+#else
+#define WALK_GLOBAL static inline
+#endif
+
+/*
+ * The deciding anchor is a directory that lists entries by name: look up the one that we came
+ * through, walk->below. Global: verified once for each program.
+ */
+WALK_GLOBAL int walk_named(struct walk *walk, struct os_file_id *directory)
+{
+	struct os_name_key key = {};
+	const struct os_anchor *anchor;
+
+	if (!walk || !directory)
+		return 0;
+	key.slot = walk->slot;
+	key.generation = walk->generation;
+	key.directory = *directory;
+	if (name_read(key.name, (struct dentry *)(unsigned long)walk->below) <= 0) {
+		walk->held = 0; /* it cannot be told which entry it is */
+		return 0;
+	}
+	anchor = named_lookup(&key);
+	if (anchor)
+		walk->held = walk->level == 1 && !walk->child ? anchor->self : anchor->subtree;
+	return 0;
+}
 
 /*
  * Look at up to @levels dentries from @dentry upwards. 1: decided, walk->held is set; 0: go on at
@@ -67,6 +108,7 @@ static __always_inline int walk_levels(struct walk *walk, struct dentry *dentry,
 				       const int probed)
 {
 	struct os_anchor_key key = {.slot = walk->slot, .generation = walk->generation};
+	struct dentry *below = (struct dentry *)(unsigned long)walk->below;
 
 	for (int i = 0; i < levels; i++) {
 		struct dentry *parent = WALK_FIELD(probed, dentry, d_parent);
@@ -80,10 +122,17 @@ static __always_inline int walk_levels(struct walk *walk, struct dentry *dentry,
 			key.file.dev = WALK_FIELD(probed, inode, i_sb, s_dev);
 			anchor = anchor_lookup(&key);
 			if (anchor) {
-				walk->held = i == 0 && walk->level == 0 && !walk->child
-						     ? anchor->self
-						     : anchor->subtree;
+				__u32 subtree = anchor->subtree;
+
+				walk->level += i;
 				walk->reason = OS_REASON_RIGHT;
+				walk->held = walk->level == 0 && !walk->child
+						     ? anchor->self
+						     : subtree & ~OS_ANCHOR_NAMES;
+				if (below && (subtree & OS_ANCHOR_NAMES)) {
+					walk->below = (__u64)(unsigned long)below;
+					walk_named(walk, &key.file);
+				}
 				return 1;
 			}
 		}
@@ -91,20 +140,17 @@ static __always_inline int walk_levels(struct walk *walk, struct dentry *dentry,
 			walk->reason = OS_REASON_NO_ANCHOR;
 			return 1;
 		}
+		below = dentry;
 		dentry = parent;
 	}
 	walk->level += levels;
+	walk->below = (__u64)(unsigned long)below;
 	walk->dentry = (__u64)(unsigned long)dentry;
 	return 0;
 }
 
-/* Go on at walk->dentry. Global: verified once for each program, whatever calls it. */
-#ifdef __bpf__
-__attribute__((weak, noinline))
-#else
-static inline
-#endif
-int walk_chunk(struct walk *walk)
+/* Go on at walk->dentry. */
+WALK_GLOBAL int walk_chunk(struct walk *walk)
 {
 	if (!walk)
 		return 1;

@@ -89,7 +89,7 @@ static void tree_make(struct tree *t, uint32_t top, uint32_t middle, uint32_t le
 		path->mode = st.st_mode;
 		path->subtree = path->self = rights[i];
 	}
-	t->resolved = (struct resolved){t->path, ARRAY_LEN(t->path)};
+	t->resolved = (struct resolved){.path = t->path, .len = ARRAY_LEN(t->path)};
 }
 
 static void tree_free(struct tree *t)

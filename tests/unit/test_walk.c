@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
+#include <stdio.h>
 
 #define DEPTH_MAX 600
 
@@ -129,6 +130,64 @@ static void a_file_gains_nothing_by_a_name(void **state)
 			 OS_RIGHT_WRITE);
 }
 
+static void listed_name(int directory, const char *name, __u32 subtree, __u32 self)
+{
+	struct host_name *n = &host_names[host_names_len++];
+
+	memset(n, 0, sizeof(*n));
+	n->key.slot = 3;
+	n->key.generation = 9;
+	n->key.directory.ino = inodes[directory].i_ino;
+	n->key.directory.dev = sb.s_dev;
+	snprintf(n->key.name, sizeof(n->key.name), "%s", name);
+	n->value.subtree = subtree;
+	n->value.self = self;
+}
+
+static void a_listed_name_outlives_its_inode(void **state)
+{
+	struct dentry missing = {.d_parent = &chain[4], .d_name = {".env"}};
+	struct dentry other = {.d_parent = &chain[4], .d_name = {"other"}};
+	struct dentry nameless = {.d_parent = &chain[4]};
+	struct dentry in_other = {.d_parent = &other, .d_inode = &inodes[9], .d_name = {".env"}};
+
+	make_chain(NULL);
+	host_names_len = 0;
+	anchor(4, OS_RIGHTS_WRITE | OS_ANCHOR_NAMES, OS_RIGHTS_READ);
+	listed_name(4, ".env", 0, 0);
+	listed_name(4, "five", OS_RIGHT_STAT, OS_RIGHTS_READ);
+	/* a name that nobody has yet, and one next to it */
+	assert_int_equal(decide(&missing, 0).held, 0);
+	assert_int_equal(decide(&missing, 1).held, 0);
+	assert_int_equal(decide(&other, 0).held, OS_RIGHTS_WRITE);
+	/* the same name in another directory is another file */
+	assert_int_equal(decide(&in_other, 0).held, OS_RIGHTS_WRITE);
+	/* another inode under the listed name: itself, and what is below it */
+	chain[5].d_name.name = "five";
+	chain[6].d_name.name = "six";
+	assert_int_equal(decide(&chain[5], 0).held, OS_RIGHTS_READ);
+	assert_int_equal(decide(&chain[6], 0).held, OS_RIGHT_STAT);
+	for (int depth = 7; depth < 60; depth++)
+		assert_int_equal(decide(&chain[depth], 0).held, OS_RIGHT_STAT);
+	/* the directory itself keeps its own rights; a name that cannot be read has none */
+	assert_int_equal(decide(&chain[4], 0).held, OS_RIGHTS_READ);
+	assert_int_equal(decide(&nameless, 0).held, 0);
+}
+
+static void a_long_name_is_compared_by_what_fits(void **state)
+{
+	char name[200] = "", longer[200] = "";
+	struct dentry file = {.d_parent = &chain[4], .d_inode = &inodes[9], .d_name = {longer}};
+
+	make_chain(NULL);
+	host_names_len = 0;
+	memset(name, 'a', 120);
+	memset(longer, 'a', 150);
+	anchor(4, OS_RIGHTS_WRITE | OS_ANCHOR_NAMES, 0);
+	listed_name(4, name, 0, 0);
+	assert_int_equal(decide(&file, 0).held, 0);
+}
+
 static void one_or_all_of_the_rights(void **state)
 {
 	const struct walk walk = {.held = OS_RIGHT_LIBRARY | OS_RIGHT_READ};
@@ -149,6 +208,8 @@ int main(void)
 		cmocka_unit_test(a_new_name_is_what_its_parent_makes_it),
 		cmocka_unit_test(too_deep_is_denied),
 		cmocka_unit_test(a_file_gains_nothing_by_a_name),
+		cmocka_unit_test(a_listed_name_outlives_its_inode),
+		cmocka_unit_test(a_long_name_is_compared_by_what_fits),
 		cmocka_unit_test(one_or_all_of_the_rights),
 	};
 

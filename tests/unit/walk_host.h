@@ -19,9 +19,14 @@ struct inode {
 	__u32 i_generation;
 };
 
+struct qstr {
+	const char *name;
+};
+
 struct dentry {
 	struct dentry *d_parent;
 	struct inode *d_inode;
+	struct qstr d_name;
 };
 
 struct host_anchor {
@@ -42,6 +47,37 @@ static const struct os_anchor *anchor_lookup(const struct os_anchor_key *key)
 		if (!memcmp(&host_anchors[i].key, key, sizeof(*key)))
 			return &host_anchors[i].value;
 	return NULL;
+}
+
+struct host_name {
+	struct os_name_key key;
+	struct os_anchor value;
+};
+
+static struct host_name host_names[64];
+static unsigned int host_names_len;
+
+static const struct os_anchor *named_lookup(const struct os_name_key *key)
+{
+	for (unsigned int i = 0; i < host_names_len; i++)
+		if (!memcmp(&host_names[i].key, key, sizeof(*key)))
+			return &host_names[i].value;
+	return NULL;
+}
+
+/* As bpf_probe_read_kernel_str(): copies up to the size, always NUL-terminated. */
+static long name_read(char *name, struct dentry *dentry)
+{
+	size_t n;
+
+	if (!dentry->d_name.name)
+		return -14;
+	n = strlen(dentry->d_name.name);
+	if (n > OS_NAME_MAX - 1)
+		n = OS_NAME_MAX - 1;
+	memcpy(name, dentry->d_name.name, n);
+	name[n] = '\0';
+	return (long)n + 1;
 }
 
 #include "walk.h"

@@ -20,7 +20,7 @@
 
 /* Descriptors of the shared maps, -1 where not loaded. */
 struct kernel_maps {
-	int sandbox, policy, anchor, binary, endpoint, cidr, proc, sock, event, count, meta, digest;
+	int sandbox, policy, anchor, named, binary, endpoint, cidr, proc, sock, event, count, meta, digest;
 };
 
 struct kernel {

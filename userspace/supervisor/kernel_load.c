@@ -24,6 +24,7 @@ static const struct shared_map {
 	{"os_sandbox", offsetof(struct kernel_maps, sandbox)},
 	{"os_policy", offsetof(struct kernel_maps, policy)},
 	{"os_anchor", offsetof(struct kernel_maps, anchor)},
+	{"os_named", offsetof(struct kernel_maps, named)},
 	{"os_binary", offsetof(struct kernel_maps, binary)},
 	{"os_endpoint", offsetof(struct kernel_maps, endpoint)},
 	{"os_cidr", offsetof(struct kernel_maps, cidr)},

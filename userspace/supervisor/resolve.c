@@ -30,6 +30,12 @@ struct rule {
 	bool listed;
 };
 
+/* A denied path that is not there yet: the directory it would be in, and its name. */
+struct missing {
+	char *directory; /* canonical */
+	char name[OS_NAME_MAX];
+};
+
 struct work {
 	const struct resolve_request *request;
 	int root_fd;
@@ -38,6 +44,8 @@ struct work {
 	size_t rules;
 	struct rights_exec *allow, *deny;
 	size_t allows, denies;
+	struct missing *missing;
+	size_t missings;
 };
 
 static int warn(struct work *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -259,6 +267,52 @@ static int add_path(struct work *w, const char *path, enum rights_access access,
 	return r;
 }
 
+/* "/a/b" -> "/a", "b" into a name's fixed size; false for "/". */
+static bool split(const char *path, char *ret_directory, size_t size, char ret_name[OS_NAME_MAX])
+{
+	const char *slash = strrchr(path, '/');
+	size_t n;
+
+	if (!slash || !slash[1])
+		return false;
+	n = slash == path ? 1 : (size_t)(slash - path);
+	if (n >= size)
+		return false;
+	memcpy(ret_directory, path, n);
+	ret_directory[n] = '\0';
+	memset(ret_name, 0, OS_NAME_MAX);
+	snprintf(ret_name, OS_NAME_MAX, "%s", slash + 1);
+	return true;
+}
+
+/*
+ * A denied path that does not exist: whoever makes it, inside or outside, it is denied. Known by
+ * its name, if the directory it would be in is there. Returns 1 if that is missing as well.
+ */
+static int add_missing(struct work *w, const char *path, struct error *err)
+{
+	char directory[PATH_MAX], name[OS_NAME_MAX], *canonical_name = NULL;
+	struct missing *grown;
+	int fd, r;
+
+	if (!split(path, directory, sizeof(directory), name))
+		return 1;
+	fd = open_inside(w->root_fd, directory, true);
+	if (fd < 0)
+		return 1;
+	r = canonical(fd, &canonical_name);
+	grown = r ? NULL : realloc(w->missing, (w->missings + 1) * sizeof(*grown));
+	if (grown)
+		w->missing = grown;
+	if (!grown || !(grown[w->missings].directory = strdup(canonical_name))) {
+		free(canonical_name);
+		safe_close(fd);
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	memcpy(grown[w->missings++].name, name, sizeof(name));
+	return add_point(w, fd, canonical_name, RESOLVED_TRANSIT, err);
+}
+
 static int add_listed(struct work *w, struct error *err)
 {
 	const Openshell__Compiled__V1__CompiledPolicy *policy = w->request->policy;
@@ -276,6 +330,10 @@ static int add_listed(struct work *w, struct error *err)
 		if (r < 0)
 			return r;
 		found += r == 0 && access != RIGHTS_DENY;
+		if (r == 1 && access == RIGHTS_DENY)
+			r = add_missing(w, rule->path, err);
+		if (r < 0)
+			return r;
 		if (r == 1 && policy->hard_requirement)
 			return error_set(err, -ENOENT,
 					 "%s does not exist in the sandbox and the policy says "
@@ -423,6 +481,52 @@ static int add_mounts(struct work *w, struct error *err)
 	return r;
 }
 
+static int add_name(struct work *w, struct resolved_path *directory, const char *name,
+		    uint32_t subtree, uint32_t self)
+{
+	struct resolved *out = w->out;
+	struct resolved_name *grown =
+		realloc(out->name, (out->names + 1) * sizeof(*out->name));
+
+	if (!grown)
+		return -ENOMEM;
+	out->name = grown;
+	grown = &out->name[out->names++];
+	*grown = (struct resolved_name){
+		.directory = directory->file, .subtree = subtree, .self = self};
+	memcpy(grown->name, name, sizeof(grown->name));
+	directory->names = true;
+	return 0;
+}
+
+/* What was listed by its own path holds for the name, whichever inode has it. */
+static int add_names(struct work *w, struct error *err)
+{
+	struct resolved *out = w->out;
+	char directory[PATH_MAX], name[OS_NAME_MAX];
+	int r = 0;
+
+	for (size_t i = 0; !r && i < out->len; i++) {
+		const struct resolved_path *point = &out->path[i];
+		struct resolved_path *parent;
+
+		if ((point->origin != RESOLVED_LISTED && point->origin != RESOLVED_EXEC &&
+		     point->origin != RESOLVED_WORKDIR) ||
+		    !split(point->path, directory, sizeof(directory), name))
+			continue;
+		parent = find(out, directory);
+		if (parent && S_ISDIR(parent->mode))
+			r = add_name(w, parent, name, point->subtree, point->self);
+	}
+	for (size_t i = 0; !r && i < w->missings; i++) {
+		struct resolved_path *parent = find(out, w->missing[i].directory);
+
+		if (parent && S_ISDIR(parent->mode))
+			r = add_name(w, parent, w->missing[i].name, 0, 0);
+	}
+	return r ? error_set(err, r, "out of memory") : 0;
+}
+
 static int compare(const void *a, const void *b)
 {
 	return strcmp(((const struct resolved_path *)a)->path,
@@ -473,6 +577,9 @@ static void work_free(struct work *w)
 		free((char *)w->allow[i].path);
 	for (size_t i = 0; i < w->denies; i++)
 		free((char *)w->deny[i].path);
+	for (size_t i = 0; i < w->missings; i++)
+		free(w->missing[i].directory);
+	free(w->missing);
 	free(w->rule);
 	free(w->allow);
 	free(w->deny);
@@ -499,6 +606,8 @@ int resolve_policy(const struct resolve_request *request, struct resolved *ret_r
 		r = add_mounts(&w, err);
 	if (!r)
 		r = compute(&w, err);
+	if (!r)
+		r = add_names(&w, err);
 	work_free(&w);
 	if (r) {
 		resolved_free(&out);
@@ -517,6 +626,7 @@ void resolved_free(struct resolved *resolved)
 	for (size_t i = 0; i < resolved->warnings; i++)
 		free(resolved->warning[i]);
 	free(resolved->path);
+	free(resolved->name);
 	free(resolved->warning);
 	*resolved = (struct resolved){};
 }

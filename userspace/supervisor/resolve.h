@@ -35,12 +35,22 @@ struct resolved_path {
 	int fd;			/* O_PATH */
 	uint32_t mode;		/* st_mode */
 	struct os_file_id file; /* as the kernel programs see it */
+	bool names;		/* some entries of this directory are in struct resolved's names */
 	uint32_t subtree, self; /* OS_RIGHT_* */
+};
+
+/* A listed path by its name in its directory, for when another inode takes the name. */
+struct resolved_name {
+	struct os_file_id directory;
+	char name[OS_NAME_MAX];
+	uint32_t subtree, self;
 };
 
 struct resolved {
 	struct resolved_path *path; /* sorted by path, distinct */
 	size_t len, cap;
+	struct resolved_name *name;
+	size_t names;
 	char **warning; /* sentences: what the policy lists and the sandbox does not have */
 	size_t warnings;
 };
