@@ -18,6 +18,9 @@ $(BUILD)/tests/unit/%: $(BUILD)/san/tests/unit/%.o $(BUILD)/libopenshell-san.a
 # Native tests in C print TAP like the scripts beside them.
 NATIVE_TESTS := $(patsubst tests/native/%.c,$(BUILD)/tests/native/%,$(wildcard tests/native/*.c))
 
+# The relay is the command line's, so it is in no library.
+$(BUILD)/tests/native/relay: $(BUILD)/obj/userspace/cli/relay.o $(BUILD)/obj/userspace/cli/terminal.o
+
 $(BUILD)/tests/native/%: $(BUILD)/obj/tests/native/%.o $(BUILD)/libopenshell.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)

@@ -6,6 +6,7 @@
  */
 #include "launch_acts.h"
 #include "tap.h"
+#include "test_tree.h"
 
 #include "common/cleanup.h"
 #include "supervisor/cgroup.h"
@@ -481,7 +482,7 @@ static void test_facts(void)
 	const struct run *r;
 
 	snprintf(procs, sizeof(procs), "%s/cgroup.procs", tree.mounts.v2);
-	snprintf(own, sizeof(own), "%s/%s/%s/cgroup.procs", tree.mounts.v2, CGROUP_PARENT,
+	snprintf(own, sizeof(own), "%s/%s/%s/cgroup.procs", tree.mounts.v2, TEST_PARENT,
 		 cgroup.name);
 	if (dup2(extra, 77) < 0)
 		abort();
@@ -964,7 +965,7 @@ int main(int argc, char **argv)
 		return 1;
 	if (!mkdtemp(home) || chmod(home, 0755) < 0 || !copy_self())
 		return 1;
-	if (cgroup_tree_open(&tree, &err) < 0 ||
+	if (test_tree_open(&tree, &err) < 0 ||
 	    cgroup_create(&tree, "test-launch", &cgroup, &err) < 0) {
 		printf("# %s\n", err.message);
 		ok(false, "a cgroup for the sandboxes");
@@ -982,7 +983,7 @@ int main(int argc, char **argv)
 	test_mounts();
 	tell_time();
 	ok(cgroup_destroy(&cgroup) == 0, "the cgroup can be removed");
-	cgroup_tree_close(&tree);
+	test_tree_close(&tree);
 	remove_home();
 	return tap_end();
 }
