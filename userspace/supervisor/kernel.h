@@ -20,7 +20,8 @@
 
 /* Descriptors of the shared maps, -1 where not loaded. */
 struct kernel_maps {
-	int sandbox, policy, anchor, named, binary, endpoint, cidr, proc, sock, event, count, meta, digest;
+	int sandbox, policy, anchor, named, binary, endpoint, cidr, device;
+	int proc, sock, event, count, meta, digest;
 };
 
 struct kernel {

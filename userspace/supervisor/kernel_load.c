@@ -28,6 +28,7 @@ static const struct shared_map {
 	{"os_binary", offsetof(struct kernel_maps, binary)},
 	{"os_endpoint", offsetof(struct kernel_maps, endpoint)},
 	{"os_cidr", offsetof(struct kernel_maps, cidr)},
+	{"os_device", offsetof(struct kernel_maps, device)},
 	{"os_proc", offsetof(struct kernel_maps, proc)},
 	{"os_sock", offsetof(struct kernel_maps, sock)},
 	{"os_event", offsetof(struct kernel_maps, event)},

@@ -3,6 +3,7 @@
 
 #include "common/cleanup.h"
 #include "supervisor/anchor.h"
+#include "supervisor/device.h"
 #include "supervisor/egress.h"
 #include "supervisor/host_view.h"
 #include "supervisor/landlock.h"
@@ -72,6 +73,28 @@ static int choose_backend(struct sandbox *sandbox, const struct sandbox_spec *sp
 		       : 0;
 }
 
+/* What of the network section is not in the maps. */
+static int tell_report(struct sandbox *sandbox, const struct egress_report *report)
+{
+	int r = 0;
+
+	if (report->names)
+		r = finding(sandbox,
+			    "%zu endpoints are names or need HTTP inspection, which this version "
+			    "does not enforce: they stay denied",
+			    report->names);
+	if (!r && report->binaries)
+		r = finding(sandbox,
+			    "%zu binaries of network_policies do not exist in the sandbox: what "
+			    "only they may reach stays denied",
+			    report->binaries);
+	if (!r && report->truncated)
+		r = finding(sandbox,
+			    "a glob of network_policies matches more files than are looked at: some "
+			    "binaries stay denied; name them, or use a narrower glob");
+	return r;
+}
+
 /* Write one generation: digest, anchors, endpoints. Nothing of it is in force yet. */
 static int write_generation(struct sandbox *sandbox, uint32_t generation,
 			    const Openshell__Compiled__V1__CompiledPolicy *policy,
@@ -93,14 +116,14 @@ static int write_generation(struct sandbox *sandbox, uint32_t generation,
 			 &report, err);
 	if (r)
 		goto fail;
-	if (report.names &&
-	    finding(sandbox,
-		    "%zu endpoints are names or need HTTP inspection, which this version does not "
-		    "enforce: they stay denied",
-		    report.names)) {
-		r = error_set(err, -ENOMEM, "out of memory");
+	r = tell_report(sandbox, &report);
+	if (r) {
+		error_set(err, r, "out of memory");
 		goto fail;
 	}
+	r = device_write(kernel, sandbox->slot.slot, resolved, err);
+	if (r)
+		goto fail;
 	r = bpf_map_update_elem(kernel->maps.digest, &sandbox->slot.slot, &entry, BPF_ANY);
 	if (!r)
 		return 0;
@@ -267,6 +290,7 @@ int sandbox_update(struct sandbox *sandbox, const Openshell__Compiled__V1__Compi
 	slot_settle();
 	anchor_erase(sandbox->kernel, sandbox->slot.slot, old);
 	egress_erase(sandbox->kernel, sandbox->slot.slot, old);
+	device_erase(sandbox->kernel, sandbox->slot.slot, &resolved);
 	resolved_free(&sandbox->resolved);
 	sandbox->resolved = resolved;
 	return 0;

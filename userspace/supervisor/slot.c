@@ -3,6 +3,7 @@
 
 #include "common/cleanup.h"
 #include "supervisor/anchor.h"
+#include "supervisor/device.h"
 #include "supervisor/egress.h"
 #include "supervisor/event_reader.h"
 #include "supervisor/host_lock.h"
@@ -140,6 +141,7 @@ static void erase(const struct kernel *kernel, uint64_t id)
 	bpf_map_delete_elem(kernel->maps.digest, &slot);
 	anchor_erase(kernel, slot, 0);
 	egress_erase(kernel, slot, 0);
+	device_erase(kernel, slot, NULL);
 }
 
 void slot_release(const struct kernel *kernel, struct slot *slot)
