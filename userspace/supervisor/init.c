@@ -240,7 +240,7 @@ static int execute(char *const *argv, char *const *envp, struct error *err)
 {
 	const char *path, *end;
 	char file[PATH_MAX], denied[PATH_MAX] = "";
-	int r = -ENOENT;
+	int r, denied_r = 0;
 
 	if (!argv[0][0])
 		return error_set(err, -ENOENT, "the command is empty");
@@ -261,18 +261,20 @@ static int execute(char *const *argv, char *const *envp, struct error *err)
 		if (len > 0 && (size_t)len < sizeof(file)) {
 			execve(file, argv, envp);
 			r = -errno;
-			if (r == -EACCES || r == -EPERM)
+			if (r == -EACCES || r == -EPERM) {
 				memcpy(denied, file, sizeof(denied));
-			else if (r != -ENOENT && r != -ENOTDIR)
+				denied_r = r;
+			} else if (r != -ENOENT && r != -ENOTDIR) {
 				return explain(file, r, err);
-			else if (access(file, F_OK) == 0)
+			} else if (access(file, F_OK) == 0) {
 				return explain(file, r, err);
+			}
 		}
 		if (!*end)
 			break;
 	}
 	if (denied[0])
-		return explain(denied, -EACCES, err);
+		return explain(denied, denied_r, err);
 	return error_set(err, -ENOENT, "no such command in the sandbox's PATH: %s", argv[0]);
 }
 
@@ -281,8 +283,9 @@ static int reset_signals(void)
 	sigset_t none;
 
 	/*
-	 * Not sigaction(): the C library hides signals 32 and 33 from it, which its posix_spawn(), and
-	 * so make, leaves ignored in children. All zero is SIG_DFL, whatever the structure's layout.
+	 * Not sigaction(): the C library hides signals 32 and 33 from it, which its posix_spawn(),
+	 * and so make, leaves ignored in children. All zero is SIG_DFL, whatever the structure's
+	 * layout.
 	 */
 	for (int signal_number = 1; signal_number < NSIG; signal_number++) {
 		static const unsigned long action[8];
