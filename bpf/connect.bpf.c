@@ -87,6 +87,7 @@ static __always_inline __u32 judge(struct bpf_sock_addr *ctx, struct question *q
 	struct os_proc *proc;
 	struct os_sock *sock;
 	__u32 reason;
+	int kind;
 
 	if (!sk)
 		return OS_REASON_NO_POLICY;
@@ -104,11 +105,12 @@ static __always_inline __u32 judge(struct bpf_sock_addr *ctx, struct question *q
 	if (!sock || sock->slot != q->to.slot)
 		return OS_REASON_OTHER_SANDBOX;
 	proc = process_current(q->to.slot);
-	if (address_is_never(&q->to.address)) {
+	kind = egress_kind(&q->to.address);
+	if (kind == EGRESS_NEVER)
+		return OS_REASON_NEVER_ADDRESS;
+	if (kind == EGRESS_LOOPBACK) {
 		struct address from;
 
-		if (!address_is_loopback(&q->to.address))
-			return OS_REASON_NEVER_ADDRESS;
 		local_end(sk, address_is_ipv4(&q->to.address), &from);
 		if (!egress_is_own(ctx, &from, (__u16)sk->src_port, &q->to.address, q->to.port,
 				   q->protocol == IPPROTO_TCP, q->to.slot, 0))

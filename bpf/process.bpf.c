@@ -57,31 +57,65 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 	return 0;
 }
 
+static const struct os_proc blank; /* too large for a program's stack */
+
+/* The record of the process that just executed, made if there is none. */
+static __always_inline struct os_proc *record_of(struct task_struct *task, __u32 slot)
+{
+	struct os_proc *proc = process_record(task, slot);
+	__u32 pid = task->tgid;
+
+	if (proc)
+		return proc;
+	if (bpf_map_update_elem(&os_proc, &pid, &blank, BPF_ANY)) {
+		count(OS_COUNT_PROC_FULL);
+		return 0;
+	}
+	proc = bpf_map_lookup_elem(&os_proc, &pid);
+	if (!proc)
+		return 0;
+	proc->slot = slot;
+	proc->start_time = process_start_time(task);
+	return proc;
+}
+
+/* For the events of this process until it executes something else. */
+static __always_inline void remember_path(struct os_proc *proc)
+{
+	__u32 index = event_scratch_take(), len;
+	struct event_scratch *s = bpf_map_lookup_elem(&os_scratch, &index);
+
+	proc->path_len = 0;
+	proc->path_flags = OS_EVENT_TRUNCATED;
+	if (!s) {
+		count(OS_COUNT_SCRATCH_BUSY);
+		return;
+	}
+	len = event_components(index, 0, OS_PROC_PATH_MAX - EVENT_COMPONENT_MAX,
+			       event_exe_dentry());
+	bpf_probe_read_kernel(proc->path, sizeof(proc->path), s->data);
+	__sync_lock_test_and_set(&s->busy, 0);
+	if (!(len & EVENT_CUT))
+		proc->path_flags = 0;
+	proc->path_len = len;
+}
+
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_exec, struct task_struct *task)
 {
 	struct os_proc *proc;
 	struct os_file_id exe;
-	__u32 pid, slot;
+	__u32 slot;
 
 	if (!agent_is_current())
 		return 0;
 	count(OS_COUNT_HOOK + OS_HOOK_EXEC);
-	pid = task->tgid;
 	slot = agent_slot();
 	process_exe(task, &exe);
-	proc = process_record(task, slot);
+	proc = record_of(task, slot);
 	if (proc) {
 		identity_exec(&proc->identity, &exe);
-	} else {
-		struct os_proc first = {
-			.start_time = process_start_time(task),
-			.slot = slot,
-			.identity.exe = exe,
-		};
-
-		if (bpf_map_update_elem(&os_proc, &pid, &first, BPF_ANY))
-			count(OS_COUNT_PROC_FULL);
+		remember_path(proc);
 	}
 
 	struct os_policy policy = agent_policy(slot);

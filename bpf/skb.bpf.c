@@ -73,6 +73,7 @@ static __always_inline int judge(struct __sk_buff *skb, const int outgoing)
 	struct os_policy policy;
 	struct os_sock *sock;
 	__u32 state, reason;
+	int kind;
 
 	if (!sk)
 		return 0;
@@ -105,11 +106,12 @@ static __always_inline int judge(struct __sk_buff *skb, const int outgoing)
 	}
 
 	count(OS_COUNT_HOOK + hook);
-	if (address_is_loopback(&to.address)) {
+	kind = egress_kind(&to.address);
+	if (kind == EGRESS_LOOPBACK) {
 		if (judge_loopback(skb, sock, &to, &packet, outgoing, state))
 			return 1;
 		reason = OS_REASON_NEVER_ADDRESS;
-	} else if (address_is_never(&to.address)) {
+	} else if (kind == EGRESS_NEVER) {
 		reason = OS_REASON_NEVER_ADDRESS;
 	} else if (packet.protocol == IPPROTO_TCP &&
 		   (state == BPF_TCP_LISTEN || !is_recorded(sock, &to))) {
@@ -117,7 +119,7 @@ static __always_inline int judge(struct __sk_buff *skb, const int outgoing)
 	} else {
 		reason = egress_ask(&to, &sock->identity);
 	}
-	if (is_recorded(sock, &to) && state != BPF_TCP_LISTEN && !address_is_loopback(&to.address))
+	if (is_recorded(sock, &to) && state != BPF_TCP_LISTEN && kind != EGRESS_LOOPBACK)
 		egress_set_stamp(sock, policy.generation,
 				 reason == OS_REASON_NONE ? OS_SOCK_ALLOWED : OS_SOCK_REFUSED);
 	if (reason == OS_REASON_NONE)

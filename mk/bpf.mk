@@ -9,6 +9,8 @@ BPF_CORE    := $(patsubst bpf/%.bpf.c,$(BUILD)/bpf/%.o,\
                  $(filter-out $(wildcard bpf/lsm_*.bpf.c),$(wildcard bpf/*.bpf.c)))
 BPF_SKELS   := $(BUILD)/gen/core.skel.h $(BUILD)/gen/lsm.skel.h
 
+$(BPF_CORE): BPF_CFLAGS += -DOS_OBJECT_CORE
+
 $(BUILD)/bpf/%.o: bpf/%.bpf.c $(BPF_HEADERS)
 	@mkdir -p $(@D)
 	$(CLANG) $(BPF_CFLAGS) -c $< -o $@

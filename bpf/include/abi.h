@@ -12,7 +12,7 @@
 #include <linux/types.h>
 #endif
 
-#define OS_ABI 1
+#define OS_ABI 2
 
 /* Slot 0 is never given out: it is what an agent without an entry gets, and it denies all. */
 #define OS_SLOT_NONE 0
@@ -144,12 +144,19 @@ struct os_identity {
 
 #define OS_IDENTITY_TRUNCATED (1u << 0) /* more ancestors than fit: the oldest are here */
 
-/* os_proc: the identity of a process, inherited at fork, replaced at exec. Key: tgid. */
+/*
+ * os_proc: the identity of a process, inherited at fork, replaced at exec. Key: tgid. The path is
+ * the executable's, as in an event: components from the leaf up, each with its NUL.
+ */
+#define OS_PROC_PATH_MAX 768
+
 struct os_proc {
 	__u64 start_time; /* task start_boottime, ns: a recycled pid is not its predecessor */
 	__u32 slot;
-	__u32 pad;
+	__u16 path_len;
+	__u16 path_flags; /* OS_EVENT_TRUNCATED */
 	struct os_identity identity;
+	char path[OS_PROC_PATH_MAX];
 };
 
 /* What os_sock knows about its address, with the generation that decided: one 8-byte store. */

@@ -28,13 +28,39 @@ struct destination {
 	__u32 endpoint; /* out: index, or OS_EVENT_NO_ENDPOINT */
 };
 
-static __always_inline void egress_add_rules(struct os_rule_mask *rules,
-					     const struct os_binary_key *key)
-{
-	const struct os_rule_mask *more = bpf_map_lookup_elem(&os_binary, key);
+/*
+ * Which kind of address it is. Out of line, so that the verifier forgets how the answer was found
+ * and does not follow the rest of the caller once for each way.
+ */
+enum egress_kind {
+	EGRESS_PLAIN = 0,
+	EGRESS_LOOPBACK = 1,
+	EGRESS_NEVER = 2,
+};
 
+__attribute__((weak, noinline)) int egress_kind(const struct address *address)
+{
+	if (!address)
+		return EGRESS_NEVER;
+	if (address_is_loopback(address))
+		return EGRESS_LOOPBACK;
+	return address_is_never(address) ? EGRESS_NEVER : EGRESS_PLAIN;
+}
+
+/* One binary's rules. Out of line as well: it is called in a loop. */
+__attribute__((weak, noinline)) int egress_add_rules(struct os_rule_mask *rules,
+						     const struct os_binary_key *file)
+{
+	const struct os_rule_mask *more;
+	struct os_binary_key key; /* a map's key must be on the stack */
+
+	if (!rules || !file)
+		return 0;
+	key = *file;
+	more = bpf_map_lookup_elem(&os_binary, &key);
 	if (more)
 		endpoint_mask_add(rules, more);
+	return 0;
 }
 
 /*

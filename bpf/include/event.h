@@ -144,6 +144,66 @@ static __always_inline void event_fill_object(struct os_event *e, __u64 address)
 	e->object.generation = BPF_CORE_READ(inode, i_generation);
 }
 
+#ifdef OS_OBJECT_CORE
+/*
+ * The `core` object is loaded by every embedded run, and walking paths is most of what the verifier
+ * has to do for a program that tells events. So process.bpf.c walks once, at exec, and the others
+ * copy. Their decisions have no object with a path; an exec's is the executable.
+ */
+static __always_inline __u32 event_paths(__u32 index, struct event_scratch *s,
+					 const struct decision *d)
+{
+	struct os_event *e = &s->event;
+	__u32 pid = e->pid, len;
+	const struct os_proc *proc = bpf_map_lookup_elem(&os_proc, &pid);
+
+	if (!proc || proc->identity.exe.ino != e->exe.ino || proc->identity.exe.dev != e->exe.dev ||
+	    proc->identity.exe.generation != e->exe.generation)
+		return 0;
+	len = proc->path_len;
+	if (len > OS_PROC_PATH_MAX)
+		return 0;
+	e->flags |= proc->path_flags;
+	e->exe_len = len;
+	bpf_probe_read_kernel(s->data, OS_PROC_PATH_MAX, proc->path);
+	if (!d->dentry)
+		return len;
+	e->path_len = len;
+	bpf_probe_read_kernel(s->data + len, OS_PROC_PATH_MAX, proc->path);
+	return 2 * len;
+}
+#else
+static __always_inline __u32 event_paths(__u32 index, struct event_scratch *s,
+					 const struct decision *d)
+{
+	struct os_event *e = &s->event;
+	__u32 exe_end, path_end, end, cut;
+
+	exe_end = event_components(index, 0, EVENT_EXE_LIMIT, event_exe_dentry());
+	cut = exe_end;
+	exe_end &= EVENT_DATA_MAX - 1;
+	path_end = exe_end;
+	if (d->dentry) {
+		event_fill_object(e, d->dentry);
+		path_end = event_components(index, exe_end, EVENT_PATH_LIMIT, d->dentry);
+		cut |= path_end;
+		path_end &= EVENT_DATA_MAX - 1;
+	}
+	end = path_end;
+	if (d->dentry2) {
+		end = event_components(index, path_end, EVENT_PATH2_LIMIT, d->dentry2);
+		cut |= end;
+		end &= EVENT_DATA_MAX - 1;
+	}
+	if (cut & EVENT_CUT)
+		e->flags |= OS_EVENT_TRUNCATED;
+	e->exe_len = exe_end;
+	e->path_len = path_end - exe_end;
+	e->path2_len = end - path_end;
+	return end;
+}
+#endif
+
 /*
  * Put a decision into its sandbox's ring buffer. Returns 0; a decision that cannot be told is
  * counted, never changes the verdict.
@@ -152,7 +212,7 @@ __attribute__((weak, noinline)) int event_emit(struct decision *d)
 {
 	struct event_scratch *s;
 	struct os_event *e;
-	__u32 index, exe_end, path_end, end, cut;
+	__u32 index, end;
 	__u32 slot; /* a map's key must be on the stack */
 	void *ring;
 
@@ -201,29 +261,7 @@ __attribute__((weak, noinline)) int event_emit(struct decision *d)
 	e->endpoint = d->endpoint;
 	__builtin_memcpy(e->address, d->address, sizeof(e->address));
 
-	exe_end = 0;
-	if (!(d->flags & OS_EVENT_RECORDED))
-		exe_end = event_components(index, 0, EVENT_EXE_LIMIT, event_exe_dentry());
-	cut = exe_end;
-	exe_end &= EVENT_DATA_MAX - 1;
-	path_end = exe_end;
-	if (d->dentry) {
-		event_fill_object(e, d->dentry);
-		path_end = event_components(index, exe_end, EVENT_PATH_LIMIT, d->dentry);
-		cut |= path_end;
-		path_end &= EVENT_DATA_MAX - 1;
-	}
-	end = path_end;
-	if (d->dentry2) {
-		end = event_components(index, path_end, EVENT_PATH2_LIMIT, d->dentry2);
-		cut |= end;
-		end &= EVENT_DATA_MAX - 1;
-	}
-	if (cut & EVENT_CUT)
-		e->flags |= OS_EVENT_TRUNCATED;
-	e->exe_len = exe_end;
-	e->path_len = path_end - exe_end;
-	e->path2_len = end - path_end;
+	end = event_paths(index, s, d);
 	if (bpf_ringbuf_output(ring, e, sizeof(*e) + end, 0))
 		count(OS_COUNT_EVENT_DROPPED);
 	__sync_lock_test_and_set(&s->busy, 0);

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +60,8 @@ static void write_text(const char *path, const char *text)
 	close(fd);
 }
 
-static void ip_batch(const char *commands)
+/* True if `ip` carried all of @commands out. */
+static bool ip_batch(const char *commands)
 {
 	int pipe_fd[2], status;
 	pid_t pid;
@@ -79,10 +81,26 @@ static void ip_batch(const char *commands)
 	if (write(pipe_fd[1], commands, strlen(commands)) < 0)
 		die("ip");
 	close(pipe_fd[1]);
-	if (waitpid(pid, &status, 0) != pid || status) {
-		errno = EIO;
-		die("ip -batch");
-	}
+	return waitpid(pid, &status, 0) == pid && !status;
+}
+
+static void must_ip(const char *commands)
+{
+	if (ip_batch(commands))
+		return;
+	errno = EIO;
+	die("ip -batch");
+}
+
+/* @text with every @from replaced by @to of the same length. */
+static void must_ip_on(const char *text, const char *from, const char *to)
+{
+	char commands[2048];
+
+	snprintf(commands, sizeof(commands), "%s", text);
+	for (char *c = commands; (c = strstr(c, from)); c += strlen(to))
+		memcpy(c, to, strlen(to));
+	must_ip(commands);
 }
 
 static int serve_on(int type, int port)
@@ -178,11 +196,25 @@ static void wait_ready(int fd)
 	}
 }
 
+static pid_t start_server(const int *ports, size_t n, int ready_write, int ready_read)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		die("fork");
+	if (!pid)
+		serve(ports, n, ready_write);
+	wait_ready(ready_read);
+	return pid;
+}
+
 int world_open(void)
 {
 	static const int peer_ports[] = PEER_PORTS, host_ports[] = HOST_PORTS;
+	const size_t peers = sizeof(peer_ports) / sizeof(peer_ports[0]);
 	int ready[2], go[2];
 	char command[128];
+	bool veth;
 
 	if (unshare(CLONE_NEWNET) || pipe2(ready, O_CLOEXEC) || pipe2(go, O_CLOEXEC))
 		die("unshare");
@@ -196,28 +228,35 @@ int world_open(void)
 
 		if (unshare(CLONE_NEWNET) || write(ready[1], "", 1) != 1 || read(go[0], &c, 1) != 1)
 			_exit(1);
-		ip_batch(there);
-		serve(peer_ports, sizeof(peer_ports) / sizeof(peer_ports[0]), ready[1]);
+		must_ip(there);
+		serve(peer_ports, peers, ready[1]);
 	}
 	wait_ready(ready[0]);
 	snprintf(command, sizeof(command), "link add v0 type veth peer name v1 netns %d\n",
 		 servers[0]);
-	ip_batch(command);
-	if (write(go[1], "", 1) != 1)
-		die("go");
-	wait_ready(ready[0]);
-	ip_batch(here);
-	servers[1] = fork();
-	if (servers[1] < 0)
-		die("fork");
-	if (!servers[1])
-		serve(host_ports, sizeof(host_ports) / sizeof(host_ports[0]), ready[1]);
-	wait_ready(ready[0]);
+	veth = ip_batch(command);
+	if (veth) {
+		if (write(go[1], "", 1) != 1)
+			die("go");
+		wait_ready(ready[0]);
+		must_ip(here);
+	} else {
+		/* A kernel without veth: the peer lives here, on addresses of the loopback device.
+		 */
+		printf("# no veth: the peer's addresses are on lo\n");
+		kill(servers[0], SIGKILL);
+		waitpid(servers[0], NULL, 0);
+		must_ip_on(there, "v1", "lo");
+		must_ip("addr add 10.77.0.1/24 dev lo\nroute add 224.0.0.0/4 dev lo\n");
+		servers[0] = start_server(peer_ports, peers, ready[1], ready[0]);
+	}
+	servers[1] = start_server(host_ports, sizeof(host_ports) / sizeof(host_ports[0]), ready[1],
+				  ready[0]);
 	close(ready[0]);
 	close(ready[1]);
 	close(go[0]);
 	close(go[1]);
-	return (int)if_nametoindex("v0");
+	return (int)if_nametoindex(veth ? "v0" : "lo");
 }
 
 void world_close(void)
