@@ -22,6 +22,14 @@ static __always_inline int granted(__u32 slot, __u32 major, __u32 minor, __u32 a
 	return allowed && !(access & ~*allowed);
 }
 
+/* BPF_DEVCG_ACC_* in the words of OS_RIGHT_*. */
+static __always_inline __u32 device_rights(__u32 access)
+{
+	return (access & BPF_DEVCG_ACC_READ ? OS_RIGHT_READ : 0) |
+	       (access & BPF_DEVCG_ACC_WRITE ? OS_RIGHT_WRITE : 0) |
+	       (access & BPF_DEVCG_ACC_MKNOD ? OS_RIGHT_CREATE : 0);
+}
+
 /* The helper that names the current cgroup is not offered here before Linux 6.1: read the task. */
 SEC("cgroup/dev")
 int device_access(struct bpf_cgroup_dev_ctx *ctx)
@@ -49,7 +57,7 @@ int device_access(struct bpf_cgroup_dev_ctx *ctx)
 		.verdict = policy.mode == OS_MODE_AUDIT ? OS_EVENT_AUDIT : OS_EVENT_DENIED,
 		.reason = policy.mode == OS_MODE_DENY ? OS_REASON_NO_POLICY : OS_REASON_FORBIDDEN,
 		.error = -EPERM,
-		.wanted = access,
+		.wanted = device_rights(access),
 		.detail = type,
 		.object = {.dev = ctx->major << 20 | ctx->minor},
 		.endpoint = OS_EVENT_NO_ENDPOINT,

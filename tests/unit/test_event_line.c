@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <cmocka.h>
+#include <linux/bpf.h>
 
 #define TIME "2026-04-01T04:04:32.118Z OCSF "
 
@@ -135,9 +136,11 @@ static void processes_and_system(void **state)
 					 "command 5 [engine:lsm] [reason:bpf() is never allowed in "
 					 "a sandbox; no policy can grant it]");
 	fixture_record(&record, OS_HOOK_DEVICE, OS_EVENT_DEVICE);
-	record.event.detail = 10u << 20 | 229;
-	assert_non_null(strstr(line(), "FILE:DEVICE [MED] DENIED /usr/bin/cat(66) -> device "
-				       "10:229 [engine:bpf]"));
+	record.event.object.dev = 10u << 20 | 229;
+	record.event.detail = BPF_DEVCG_DEV_CHAR;
+	record.event.wanted = OS_RIGHT_READ;
+	assert_non_null(strstr(line(), "FILE:DEVICE [MED] DENIED /usr/bin/cat(66) -> \"char device "
+				       "10:229\" read [engine:bpf]"));
 }
 
 /* Whatever a path or a program is called, there is one line, and its fields are ours. */

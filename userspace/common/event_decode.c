@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <linux/bpf.h>
 #include <string.h>
 #include <time.h>
 
@@ -127,8 +128,16 @@ static void decode_paths(const char *data, const struct event_context *ctx, stru
 
 	decode_path(exe, raw->exe_len, &raw->exe, exe_cut && raw->exe_len, ctx,
 		    (struct path_out){&e->exe_state, e->exe});
-	decode_path(path, raw->path_len, &raw->object, path_cut && raw->path_len, ctx,
-		    (struct path_out){&e->path_state, e->path});
+	if (raw->kind == OS_EVENT_DEVICE) {
+		/* cgroup/dev knows the node by its numbers alone; detail is BPF_DEVCG_DEV_*. */
+		snprintf(e->path, sizeof(e->path), "%s device %u:%u",
+			 raw->detail == BPF_DEVCG_DEV_BLOCK ? "block" : "char", raw->object.dev >> 20,
+			 raw->object.dev & 0xfffff);
+		e->path_state = EVENT_PATH_UNNAMED;
+	} else {
+		decode_path(path, raw->path_len, &raw->object, path_cut && raw->path_len, ctx,
+			    (struct path_out){&e->path_state, e->path});
+	}
 	/* Both objects of a rename or link are on one superblock. */
 	decode_path(path2, raw->path2_len, raw->path2_len ? &raw->object : &none, path2_cut, ctx,
 		    (struct path_out){&e->path2_state, e->path2});

@@ -151,13 +151,6 @@ void event_line_object(const struct event *event, struct text *t)
 	case OS_EVENT_SYSTEM:
 		add_system(t, event);
 		break;
-	case OS_EVENT_DEVICE:
-		if (event->path_state != EVENT_PATH_NONE)
-			add_path(t, event);
-		else
-			text_add(t, "device %u:%u", event->raw.detail >> 20,
-				 event->raw.detail & 0xfffff);
-		break;
 	default:
 		add_file(t, event);
 		break;
