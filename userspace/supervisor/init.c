@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "supervisor/init.h"
 #include "common/cleanup.h"
+#include "supervisor/init_memory.h"
 #include "supervisor/mounts.h"
 #include "supervisor/privileges.h"
 #include "supervisor/seccomp.h"
@@ -391,7 +392,7 @@ void init_main(const struct init_context *context)
 {
 	struct error err = {};
 	struct init_order order;
-	int signal_fd, landlock_fd = -1, r;
+	int signal_fd, memory_fd, landlock_fd = -1, r;
 	sigset_t all;
 	pid_t agent;
 
@@ -404,6 +405,7 @@ void init_main(const struct init_context *context)
 		error_set(&err, -errno, "cannot watch for signals: %s", strerrordesc_np(errno));
 		fail(&err);
 	}
+	memory_fd = init_memory_open();
 	report(INIT_REPORT_READY, NULL);
 	do {
 		r = receive(&order, &landlock_fd);
@@ -425,5 +427,6 @@ void init_main(const struct init_context *context)
 	close_range(STDIN_FILENO, STDERR_FILENO, 0);
 	safe_close(FD_STATUS);
 	safe_close(landlock_fd);
+	init_memory_shed(memory_fd);
 	supervise(agent, signal_fd);
 }
