@@ -33,6 +33,7 @@ BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -D__bpf__ -Wall -W
 include mk/bpf.mk
 include mk/userspace.mk
 include mk/test.mk
+include mk/bench.mk
 
 .PHONY: all deps run check lint bench fuzz vmcheck install clean
 
