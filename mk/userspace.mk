@@ -37,17 +37,21 @@ $(BUILD)/libopenshell.a: $(call objects,obj,$(COMMON_SRC) $(SUPER_SRC))
 $(BUILD)/libopenshell-san.a: $(call objects,san,$(COMMON_SRC) $(SUPER_SRC))
 	rm -f $@ && $(AR) rcs $@ $^
 
+# SHA-256 is all that is used of libcrypto; loading and relocating the shared one takes longer than
+# everything else that happens before main().
+PROGRAM_LDLIBS := $(patsubst -lcrypto,-l:libcrypto.a,$(LDLIBS))
+
 PROGRAMS := $(BUILD)/bin/openshell
 
 $(BUILD)/bin/openshell: $(patsubst %.c,$(BUILD)/obj/%.o,$(CLI_SRC)) $(BUILD)/libopenshell.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(CC) $(LDFLAGS) -o $@ $^ $(PROGRAM_LDLIBS)
 
 ifneq ($(wildcard userspace/supervisor/main.c),)
 PROGRAMS += $(BUILD)/bin/openshell-supervisor
 $(BUILD)/bin/openshell-supervisor: $(BUILD)/obj/userspace/supervisor/main.o $(BUILD)/libopenshell.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(CC) $(LDFLAGS) -o $@ $^ $(PROGRAM_LDLIBS)
 endif
 
 -include $(shell find $(BUILD)/obj $(BUILD)/san -name '*.d' 2>/dev/null)

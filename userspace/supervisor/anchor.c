@@ -11,18 +11,25 @@ static bool implicit(enum resolved_origin origin)
 	return origin == RESOLVED_MOUNT || origin == RESOLVED_TRANSIT;
 }
 
+static struct os_name_key name_key(uint32_t slot, uint32_t generation,
+				   const struct resolved_name *name)
+{
+	struct os_name_key key = {
+		.slot = slot, .generation = generation, .directory = name->directory};
+
+	memcpy(key.name, name->name, sizeof(key.name));
+	return key;
+}
+
 static int write_names(const struct kernel *kernel, uint32_t slot, uint32_t generation,
 		       const struct resolved *resolved)
 {
 	for (size_t i = 0; i < resolved->names; i++) {
 		const struct resolved_name *name = &resolved->name[i];
 		const struct os_anchor value = {.subtree = name->subtree, .self = name->self};
-		struct os_name_key key = {
-			.slot = slot, .generation = generation, .directory = name->directory};
-		int r;
+		struct os_name_key key = name_key(slot, generation, name);
+		int r = bpf_map_update_elem(kernel->maps.named, &key, &value, BPF_ANY);
 
-		memcpy(key.name, name->name, sizeof(key.name));
-		r = bpf_map_update_elem(kernel->maps.named, &key, &value, BPF_ANY);
 		if (r)
 			return r;
 	}
@@ -115,4 +122,23 @@ void anchor_erase(const struct kernel *kernel, uint32_t slot, uint32_t generatio
 
 	erase(kernel->maps.anchor, &anchor, &next_anchor, slot, generation, sizeof(anchor));
 	erase(kernel->maps.named, &name, &next_name, slot, generation, sizeof(name));
+}
+
+void anchor_remove(const struct kernel *kernel, uint32_t slot, uint32_t generation,
+		   const struct resolved *resolved)
+{
+	for (size_t i = 0; i < resolved->len; i++) {
+		struct os_anchor_key key = {
+			.slot = slot,
+			.generation = generation,
+			.file = resolved->path[i].file,
+		};
+
+		bpf_map_delete_elem(kernel->maps.anchor, &key);
+	}
+	for (size_t i = 0; i < resolved->names; i++) {
+		struct os_name_key key = name_key(slot, generation, &resolved->name[i]);
+
+		bpf_map_delete_elem(kernel->maps.named, &key);
+	}
 }

@@ -13,3 +13,10 @@ int anchor_write(const struct kernel *kernel, uint32_t slot, uint32_t generation
 
 /* Remove every anchor of (slot, generation); generation 0 removes all of the slot's. */
 void anchor_erase(const struct kernel *kernel, uint32_t slot, uint32_t generation);
+
+/*
+ * As anchor_erase() for the entries that anchor_write() made of @resolved: by key, without looking
+ * at the rest of maps that are large.
+ */
+void anchor_remove(const struct kernel *kernel, uint32_t slot, uint32_t generation,
+		   const struct resolved *resolved);

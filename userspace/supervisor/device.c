@@ -12,12 +12,11 @@
 static __u32 access_of(const struct resolved_path *point, struct os_device_key *key)
 {
 	__u32 access = 0;
-	struct stat st;
 
-	if (!S_ISCHR(point->mode) || fstat(point->fd, &st))
+	if (!S_ISCHR(point->mode))
 		return 0;
-	key->major = major(st.st_rdev);
-	key->minor = minor(st.st_rdev);
+	key->major = major(point->device);
+	key->minor = minor(point->device);
 	if (point->self & OS_RIGHT_READ)
 		access |= BPF_DEVCG_ACC_READ;
 	if (point->self & OS_RIGHT_WRITE)
@@ -57,7 +56,18 @@ static bool listed(const struct resolved *resolved, const struct os_device_key *
 	return false;
 }
 
-void device_erase(const struct kernel *kernel, uint32_t slot, const struct resolved *resolved)
+void device_remove(const struct kernel *kernel, uint32_t slot, const struct resolved *resolved,
+		   const struct resolved *keep)
+{
+	for (size_t i = 0; i < resolved->len; i++) {
+		struct os_device_key key = {.slot = slot};
+
+		if (access_of(&resolved->path[i], &key) && !listed(keep, &key))
+			bpf_map_delete_elem(kernel->maps.device, &key);
+	}
+}
+
+void device_erase(const struct kernel *kernel, uint32_t slot)
 {
 	struct os_device_key key, next;
 	int r = bpf_map_get_next_key(kernel->maps.device, NULL, &next);
@@ -65,7 +75,7 @@ void device_erase(const struct kernel *kernel, uint32_t slot, const struct resol
 	while (!r) {
 		key = next;
 		r = bpf_map_get_next_key(kernel->maps.device, &key, &next);
-		if (key.slot == slot && !listed(resolved, &key))
+		if (key.slot == slot)
 			bpf_map_delete_elem(kernel->maps.device, &key);
 	}
 }

@@ -12,5 +12,9 @@
 int device_write(const struct kernel *kernel, uint32_t slot, const struct resolved *resolved,
 		 struct error *err);
 
-/* Take away what the slot has and @resolved does not list; all of it if @resolved is NULL. */
-void device_erase(const struct kernel *kernel, uint32_t slot, const struct resolved *resolved);
+/* Take away what @resolved gave and @keep, unless NULL, does not. By key: the map is large. */
+void device_remove(const struct kernel *kernel, uint32_t slot, const struct resolved *resolved,
+		   const struct resolved *keep);
+
+/* Take away all that the slot has, whoever gave it. */
+void device_erase(const struct kernel *kernel, uint32_t slot);

@@ -100,7 +100,8 @@ int egress_write(const struct kernel *kernel, uint32_t slot, uint32_t generation
 		return r;
 	}
 	if (ret_report)
-		*ret_report = (struct egress_report){.names = table.names,
+		*ret_report = (struct egress_report){.entries = table.len + binaries.len,
+						     .names = table.names,
 						     .binaries = binaries.missing,
 						     .truncated = binaries.truncated};
 	return 0;

@@ -16,6 +16,7 @@
 
 /* What of the policy is not in the maps, for the caller to tell. */
 struct egress_report {
+	size_t entries;	 /* written to the maps */
 	size_t names;	 /* endpoints that are names or inspected: not enforceable yet, so denied */
 	size_t binaries; /* binaries that the sandbox does not have */
 	bool truncated;	 /* a glob matched more than is looked at: some binaries stay denied */

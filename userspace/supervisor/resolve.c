@@ -3,26 +3,16 @@
 
 #include "common/baseline.h"
 #include "common/cleanup.h"
+#include "supervisor/resolve_open.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
-#include <linux/openat2.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #define WARNINGS_MAX 256
-
-/* The dynamic loaders of the usual C libraries: LIBRARY, never EXEC. */
-static const char *const loaders[] = {
-	"/lib64/ld-linux*.so*",	      "/lib/ld-linux*.so*",
-	"/lib/ld-musl-*.so*",	      "/lib/*-linux-*/ld-linux*.so*",
-	"/lib/*-linux-*/ld-[0-9]*.so", "/usr/lib64/ld-linux*.so*",
-	"/usr/lib/ld-musl-*.so*",     "/usr/lib/*-linux-*/ld-linux*.so*",
-};
 
 struct rule {
 	char *path; /* canonical */
@@ -72,37 +62,6 @@ static int warn(struct work *w, const char *fmt, ...)
 	out->warning = grown;
 	out->warning[out->warnings++] = text;
 	return 0;
-}
-
-/* Open a path as the sandbox would, links followed inside its root. -errno. */
-static int open_inside(int root_fd, const char *path, bool follow)
-{
-	struct open_how how = {
-		.flags = O_PATH | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW),
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-	};
-	long fd = syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
-
-	return fd < 0 ? -errno : (int)fd;
-}
-
-/* The canonical path of an open file: what the kernel calls it in its own mount namespace. */
-static int canonical(int fd, char **ret_path)
-{
-	char link[64], buf[PATH_MAX];
-	ssize_t n;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, buf, sizeof(buf) - 1);
-	if (n < 0)
-		return -errno;
-	if ((size_t)n >= sizeof(buf) - 1)
-		return -ENAMETOOLONG;
-	buf[n] = '\0';
-	if (buf[0] != '/')
-		return -EINVAL;
-	*ret_path = strdup(buf);
-	return *ret_path ? 0 : -ENOMEM;
 }
 
 static struct resolved_path *find(struct resolved *out, const char *path)
@@ -158,6 +117,12 @@ static int add_point(struct work *w, int fd, char *path, enum resolved_origin or
 		.fd = fd,
 	};
 	r = kernel_identify(w->request->kernel, fd, &point->file, &point->mode);
+	if (!r && S_ISCHR(point->mode)) {
+		struct stat st;
+
+		r = fstat(fd, &st) ? -errno : 0;
+		point->device = st.st_rdev;
+	}
 	if (r) {
 		error_set(err, r, "the kernel does not tell what %s is: %s", path, strerror(-r));
 		free(path);
@@ -202,21 +167,22 @@ static int add_transit(struct work *w, const char *path, struct error *err)
 
 	for (const char *p = path; p; p = strchr(p + 1, '/')) {
 		size_t n = p == path ? 1 : (size_t)(p - path);
-		char *name = NULL;
+		struct resolved_path *known;
+		char *name;
 		int fd, r;
 
 		if (n >= sizeof(part))
 			return error_set(err, -ENAMETOOLONG, "a path is too long");
 		memcpy(part, path, n);
 		part[n] = '\0';
-		fd = open_inside(w->root_fd, part, false);
-		if (fd < 0)
-			continue;
-		r = canonical(fd, &name);
-		if (r) {
-			safe_close(fd);
+		/* What is in the table is there under its canonical path: nothing to open. */
+		known = find(w->out, part);
+		if (known) {
+			known->transit = true;
 			continue;
 		}
+		if (resolve_open(w->root_fd, part, false, &fd, &name))
+			continue;
 		r = add_point(w, fd, name, RESOLVED_TRANSIT, err);
 		if (r)
 			return r;
@@ -228,18 +194,14 @@ static int add_transit(struct work *w, const char *path, struct error *err)
 static int add_path(struct work *w, const char *path, enum rights_access access,
 		    enum resolved_origin origin, struct error *err)
 {
-	int fd = open_inside(w->root_fd, path, true), link_fd, r;
-	char *name = NULL, *copy;
+	char *name, *copy, *link_name;
+	int fd, link_fd, r;
 
-	if (fd == -ENOENT || fd == -ENOTDIR)
+	r = resolve_open(w->root_fd, path, true, &fd, &name);
+	if (r == -ENOENT || r == -ENOTDIR)
 		return 1;
-	if (fd < 0)
-		return error_set(err, fd, "cannot open %s in the sandbox: %s", path, strerror(-fd));
-	r = canonical(fd, &name);
-	if (r) {
-		safe_close(fd);
-		return error_set(err, r, "cannot tell where %s leads: %s", path, strerror(-r));
-	}
+	if (r)
+		return error_set(err, r, "cannot open %s in the sandbox: %s", path, strerror(-r));
 	copy = strdup(name);
 	if (!copy || add_rule(w, name, access, origin == RESOLVED_LISTED)) {
 		free(copy);
@@ -253,15 +215,8 @@ static int add_path(struct work *w, const char *path, enum rights_access access,
 	if (!r && strcmp(path, copy)) {
 		/* The path itself is, or leads through, a link: let it be read. */
 		r = add_transit(w, copy, err);
-		link_fd = open_inside(w->root_fd, path, false);
-		if (!r && link_fd >= 0) {
-			char *link_name = NULL;
-
-			if (canonical(link_fd, &link_name))
-				safe_close(link_fd);
-			else
-				r = add_point(w, link_fd, link_name, RESOLVED_TRANSIT, err);
-		}
+		if (!r && !resolve_open(w->root_fd, path, false, &link_fd, &link_name))
+			r = add_point(w, link_fd, link_name, RESOLVED_TRANSIT, err);
 	}
 	free(copy);
 	return r;
@@ -291,17 +246,15 @@ static bool split(const char *path, char *ret_directory, size_t size, char ret_n
  */
 static int add_missing(struct work *w, const char *path, struct error *err)
 {
-	char directory[PATH_MAX], name[OS_NAME_MAX], *canonical_name = NULL;
+	char directory[PATH_MAX], name[OS_NAME_MAX], *canonical_name;
 	struct missing *grown;
-	int fd, r;
+	int fd;
 
 	if (!split(path, directory, sizeof(directory), name))
 		return 1;
-	fd = open_inside(w->root_fd, directory, true);
-	if (fd < 0)
+	if (resolve_open(w->root_fd, directory, true, &fd, &canonical_name))
 		return 1;
-	r = canonical(fd, &canonical_name);
-	grown = r ? NULL : realloc(w->missing, (w->missings + 1) * sizeof(*grown));
+	grown = realloc(w->missing, (w->missings + 1) * sizeof(*grown));
 	if (grown)
 		w->missing = grown;
 	if (!grown || !(grown[w->missings].directory = strdup(canonical_name))) {
@@ -391,27 +344,16 @@ static int add_baseline(struct work *w, struct error *err)
 	return 0;
 }
 
-/* Found by pattern below the sandbox's root, then opened like every other path. */
-static int add_loaders(struct work *w, struct error *err)
+struct loader_found {
+	struct work *w;
+	struct error *err;
+};
+
+static int add_loader(void *arg, const char *path)
 {
-	char prefix[64];
-	size_t prefix_len;
-	int r = 0;
+	struct loader_found *found = arg;
+	int r = add_path(found->w, path, RIGHTS_LOADER, RESOLVED_LOADER, found->err);
 
-	snprintf(prefix, sizeof(prefix), "/proc/self/fd/%d", w->root_fd);
-	prefix_len = strlen(prefix);
-	for (size_t i = 0; i < ARRAY_LEN(loaders) && r >= 0; i++) {
-		char pattern[256];
-		glob_t found;
-
-		snprintf(pattern, sizeof(pattern), "%s%s", prefix, loaders[i]);
-		if (glob(pattern, GLOB_NOSORT, NULL, &found))
-			continue;
-		for (size_t j = 0; j < found.gl_pathc && r >= 0; j++)
-			r = add_path(w, found.gl_pathv[j] + prefix_len, RIGHTS_LOADER,
-				     RESOLVED_LOADER, err);
-		globfree(&found);
-	}
 	return r < 0 ? r : 0;
 }
 
@@ -423,7 +365,7 @@ static int add_exec(struct work *w, char **pattern, size_t n, struct rights_exec
 		bool subtree = size > 3 && !strcmp(pattern[i] + size - 3, "/**");
 		_cleanup_free_ char *path = strndup(pattern[i], subtree ? size - 3 : size);
 		struct rights_exec *grown = realloc(*list, (*len + 1) * sizeof(*grown));
-		char *name = NULL;
+		char *name;
 		int fd, r;
 
 		if (grown)
@@ -434,16 +376,10 @@ static int add_exec(struct work *w, char **pattern, size_t n, struct rights_exec
 			return error_set(err, -EOPNOTSUPP,
 					 "exec_policy: %s: only a trailing /** is enforced here",
 					 pattern[i]);
-		fd = open_inside(w->root_fd, path, true);
-		if (fd < 0) {
+		if (resolve_open(w->root_fd, path, true, &fd, &name)) {
 			if (warn(w, "exec_policy: %s does not exist in the sandbox", pattern[i]))
 				return error_set(err, -ENOMEM, "out of memory");
 			continue;
-		}
-		r = canonical(fd, &name);
-		if (r) {
-			safe_close(fd);
-			return error_set(err, r, "cannot tell where %s leads", path);
 		}
 		(*list)[*len] = (struct rights_exec){strdup(name), subtree};
 		if (!(*list)[*len].path) {
@@ -466,16 +402,18 @@ static int add_mounts(struct work *w, struct error *err)
 	int r = 0;
 
 	for (size_t i = 0; !r && i < table->len; i++) {
-		char *name = NULL;
-		int fd = open_inside(w->root_fd, table->entry[i].point, false);
+		struct resolved_path *known = find(w->out, table->entry[i].point);
+		char *name;
+		int fd;
 
-		/* One that nothing can reach, hidden below another mount, needs no anchor. */
-		if (fd < 0)
-			continue;
-		if (canonical(fd, &name)) {
-			safe_close(fd);
+		if (known) {
+			if (known->origin > RESOLVED_MOUNT)
+				known->origin = RESOLVED_MOUNT;
 			continue;
 		}
+		/* One that nothing can reach, hidden below another mount, needs no anchor. */
+		if (resolve_open(w->root_fd, table->entry[i].point, false, &fd, &name))
+			continue;
 		r = add_point(w, fd, name, RESOLVED_MOUNT, err);
 	}
 	return r;
@@ -591,13 +529,14 @@ int resolve_policy(const struct resolve_request *request, struct resolved *ret_r
 	const Openshell__Compiled__V1__ExecPolicy *exec = request->policy->exec;
 	struct resolved out = {};
 	struct work w = {.request = request, .root_fd = request->root_fd, .out = &out};
+	struct loader_found loaders = {&w, err};
 	int r;
 
 	r = add_listed(&w, err);
 	if (!r)
 		r = add_baseline(&w, err);
 	if (!r)
-		r = add_loaders(&w, err);
+		r = resolve_loaders(request->root_fd, add_loader, &loaders);
 	if (!r && exec)
 		r = add_exec(&w, exec->allow, exec->n_allow, &w.allow, &w.allows, err);
 	if (!r && exec)
@@ -615,6 +554,12 @@ int resolve_policy(const struct resolve_request *request, struct resolved *ret_r
 	}
 	*ret_resolved = out;
 	return 0;
+}
+
+void resolved_close(struct resolved *resolved)
+{
+	for (size_t i = 0; i < resolved->len; i++)
+		resolved->path[i].fd = safe_close(resolved->path[i].fd);
 }
 
 void resolved_free(struct resolved *resolved)

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum resolved_origin {
 	RESOLVED_LISTED,   /* the policy names it */
@@ -32,8 +33,9 @@ struct resolved_path {
 	char *path; /* canonical, in the sandbox */
 	enum resolved_origin origin; /* the strongest, if it has several */
 	bool transit;		/* RESOLVED_TRANSIT as well: may be looked at */
-	int fd;			/* O_PATH */
+	int fd;			/* O_PATH; -1 after resolved_close() */
 	uint32_t mode;		/* st_mode */
+	dev_t device;		/* st_rdev of a character device */
 	struct os_file_id file; /* as the kernel programs see it */
 	bool names;		/* some entries of this directory are in struct resolved's names */
 	uint32_t subtree, self; /* OS_RIGHT_* */
@@ -74,4 +76,6 @@ struct resolve_request {
 int resolve_policy(const struct resolve_request *request, struct resolved *ret_resolved,
 		   struct error *err);
 
+/* Close the descriptors and keep the table: they are needed only until it is in force. */
+void resolved_close(struct resolved *resolved);
 void resolved_free(struct resolved *resolved);

@@ -108,6 +108,7 @@ static int write_generation(struct sandbox *sandbox, uint32_t generation,
 
 	memcpy(entry.sha256, digest, sizeof(entry.sha256));
 	if (kernel->lsm) {
+		sandbox->slot.anchors = true;
 		r = anchor_write(kernel, sandbox->slot.slot, generation, resolved, err);
 		if (r)
 			return r;
@@ -116,11 +117,13 @@ static int write_generation(struct sandbox *sandbox, uint32_t generation,
 			 &report, err);
 	if (r)
 		goto fail;
+	sandbox->slot.endpoints |= report.entries > 0;
 	r = tell_report(sandbox, &report);
 	if (r) {
 		error_set(err, r, "out of memory");
 		goto fail;
 	}
+	sandbox->slot.devices = true;
 	r = device_write(kernel, sandbox->slot.slot, resolved, err);
 	if (r)
 		goto fail;
@@ -129,9 +132,20 @@ static int write_generation(struct sandbox *sandbox, uint32_t generation,
 		return 0;
 	error_set(err, r, "map os_digest takes no more entries");
 fail:
+	/* What is left of it, such as devices, is looked for when the sandbox ends. */
+	sandbox->in_force = false;
 	anchor_erase(kernel, sandbox->slot.slot, generation);
 	egress_erase(kernel, sandbox->slot.slot, generation);
 	return r;
+}
+
+/* Take what sandbox->resolved gave out of the maps, but for devices that @next gives as well. */
+static void forget_generation(struct sandbox *sandbox, uint32_t generation,
+			      const struct resolved *next)
+{
+	if (sandbox->kernel->lsm)
+		anchor_remove(sandbox->kernel, sandbox->slot.slot, generation, &sandbox->resolved);
+	device_remove(sandbox->kernel, sandbox->slot.slot, &sandbox->resolved, next);
 }
 
 static int resolve(struct sandbox *sandbox, const Openshell__Compiled__V1__CompiledPolicy *policy,
@@ -180,6 +194,8 @@ static int enforce(struct sandbox *sandbox, const struct sandbox_spec *spec, int
 	}
 	slot_switch(sandbox->kernel, &sandbox->slot, generation,
 		    spec->audit ? OS_MODE_AUDIT : OS_MODE_ENFORCE);
+	sandbox->in_force = true;
+	resolved_close(&sandbox->resolved);
 	return 0;
 }
 
@@ -288,9 +304,10 @@ int sandbox_update(struct sandbox *sandbox, const Openshell__Compiled__V1__Compi
 	slot_switch(sandbox->kernel, &sandbox->slot, old + 1,
 		    sandbox->audit ? OS_MODE_AUDIT : OS_MODE_ENFORCE);
 	slot_settle();
-	anchor_erase(sandbox->kernel, sandbox->slot.slot, old);
-	egress_erase(sandbox->kernel, sandbox->slot.slot, old);
-	device_erase(sandbox->kernel, sandbox->slot.slot, &resolved);
+	forget_generation(sandbox, old, &resolved);
+	if (sandbox->slot.endpoints)
+		egress_erase(sandbox->kernel, sandbox->slot.slot, old);
+	resolved_close(&resolved);
 	resolved_free(&sandbox->resolved);
 	sandbox->resolved = resolved;
 	return 0;
@@ -301,6 +318,11 @@ void sandbox_free(struct sandbox *sandbox)
 	if (!sandbox)
 		return;
 	launch_kill(&sandbox->launch);
+	if (sandbox->in_force) {
+		/* Only this generation is left in the maps, and every key of it is known. */
+		forget_generation(sandbox, sandbox->slot.generation, NULL);
+		sandbox->slot.anchors = sandbox->slot.devices = false;
+	}
 	slot_release(sandbox->kernel, &sandbox->slot);
 	resolved_free(&sandbox->resolved);
 	mount_table_free(&sandbox->mounts);

@@ -130,8 +130,8 @@ void slot_settle(void)
 	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 }
 
-/* Remove the map entries of the sandbox of cgroup @id, if it has any. */
-static void erase(const struct kernel *kernel, uint64_t id)
+/* Remove the map entries of the sandbox of cgroup @id; @owner, if known, says of what kinds. */
+static void erase(const struct kernel *kernel, uint64_t id, const struct slot *owner)
 {
 	__u32 slot;
 
@@ -139,9 +139,12 @@ static void erase(const struct kernel *kernel, uint64_t id)
 		return;
 	bpf_map_delete_elem(kernel->maps.sandbox, &id);
 	bpf_map_delete_elem(kernel->maps.digest, &slot);
-	anchor_erase(kernel, slot, 0);
-	egress_erase(kernel, slot, 0);
-	device_erase(kernel, slot, NULL);
+	if (!owner || owner->anchors)
+		anchor_erase(kernel, slot, 0);
+	if (!owner || owner->endpoints)
+		egress_erase(kernel, slot, 0);
+	if (!owner || owner->devices)
+		device_erase(kernel, slot);
 }
 
 void slot_release(const struct kernel *kernel, struct slot *slot)
@@ -154,14 +157,14 @@ void slot_release(const struct kernel *kernel, struct slot *slot)
 		slot_switch(kernel, slot, slot->generation, OS_MODE_DENY);
 	host_lock(&lock, NULL);
 	cgroup_kill(slot->cgroup.fd);
-	erase(kernel, slot->cgroup.id);
+	erase(kernel, slot->cgroup.id, slot);
 	cgroup_destroy(&slot->cgroup);
 	slot->ring_fd = safe_close(slot->ring_fd);
 }
 
 static void swept(void *arg, uint64_t id)
 {
-	erase(arg, id);
+	erase(arg, id, NULL);
 }
 
 int slot_sweep(const struct kernel *kernel)

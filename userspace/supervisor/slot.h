@@ -15,6 +15,11 @@ struct slot {
 	uint32_t generation; /* last one used */
 	struct cgroup cgroup;
 	int ring_fd; /* the sandbox's own ring buffer */
+	/*
+	 * Set by whoever writes: the slot may have entries in the maps of that kind. Looking for
+	 * them takes milliseconds in maps of this size, which slot_release() saves if it has none.
+	 */
+	bool anchors, endpoints, devices;
 };
 
 #define SLOT_EMPTY                                                                                 \
