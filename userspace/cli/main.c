@@ -2,6 +2,7 @@
 #include "cli/verb.h"
 #include "common/cleanup.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,8 +26,20 @@ static int usage(FILE *out)
 	return out == stderr ? EXIT_USAGE : EXIT_DONE;
 }
 
+/* A closed standard stream would lend its number to the next file that is opened. */
+static int complete_streams(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_RDONLY : O_WRONLY) != fd)
+			return -1;
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	if (complete_streams())
+		return EXIT_FAILED;
 	if (argc < 2)
 		return usage(stderr);
 	if (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "help"))

@@ -72,6 +72,7 @@ struct relay {
 	unsigned int handles; /* on the loop */
 	unsigned int terms;   /* SIGTERMs seen */
 	bool agent_ended, drained, finishing;
+	int output_error; /* first that was not a reader going away, positive errno */
 };
 
 static void finish(struct relay *relay);
@@ -274,6 +275,9 @@ static void stream_pump(struct relay *relay, struct stream *stream)
 				return;
 		} else if (errno != EINTR) {
 			/* Nobody reads any more; closing `from` tells the writer the same. */
+			if (errno != EPIPE && errno != ECONNRESET && !relay->output_error &&
+			    stream != &relay->stream[STREAM_IN])
+				relay->output_error = errno;
 			stream_finish(relay, stream);
 			return;
 		}
@@ -407,6 +411,8 @@ static void finish(struct relay *relay)
 		if (!relay->stream[i].done)
 			stream_finish(relay, &relay->stream[i]);
 	terminal_restore();
+	if (relay->target.ending)
+		relay->target.ending(relay->target.arg);
 	remove_handles(relay);
 }
 
@@ -567,6 +573,15 @@ int relay_start(struct relay *relay, uv_loop_t *loop, const struct relay_target 
 		if (!relay->stream[i].done)
 			stream_pump(relay, &relay->stream[i]);
 	return 0;
+}
+
+int relay_result(const struct relay *relay, struct error *err)
+{
+	if (!relay->output_error)
+		return 0;
+	return error_set(err, -relay->output_error,
+			 "what the agent wrote could not all be delivered: %s",
+			 strerror(relay->output_error));
 }
 
 void relay_free(struct relay *relay)

@@ -26,6 +26,11 @@ struct relay_target {
 	/* Send a signal to the agent. 0 or a negative errno, which is ignored. */
 	int (*signal)(void *arg, int signal_number);
 	/*
+	 * The relay is about to let go of the signals, which from then on do what they do without
+	 * it. May be NULL.
+	 */
+	void (*ending)(void *arg);
+	/*
 	 * The agent has ended and what it wrote was delivered, or nobody wants it. Called from the
 	 * loop, once, when the relay has no handle on it any more: the place to leave the loop.
 	 */
@@ -48,6 +53,12 @@ const char *relay_terminal(const struct relay *relay);
  */
 int relay_start(struct relay *relay, uv_loop_t *loop, const struct relay_target *target,
 		struct error *err);
+
+/*
+ * After ended(): 0, or why output of the agent's could not be delivered, such as -ENOSPC. A reader
+ * that went away is not an error.
+ */
+int relay_result(const struct relay *relay, struct error *err);
 
 /* Not between relay_start() and ended(). NULL is valid. */
 void relay_free(struct relay *relay);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/run.h"
 
+#include "cli/interrupt.h"
 #include "cli/options.h"
 #include "cli/run_loop.h"
 #include "cli/verb.h"
@@ -115,15 +116,9 @@ static int make_environment(struct run *run, struct error *err)
 		const char *equals = strchr(o->env.item[i], '=');
 		_cleanup_free_ char *name = NULL;
 
-		if (!equals || equals == o->env.item[i])
-			return error_set(err, -EINVAL, "--env %s: expected NAME=VALUE",
-					 o->env.item[i]);
 		name = strndup(o->env.item[i], (size_t)(equals - o->env.item[i]));
 		if (!name)
 			return error_set(err, -ENOMEM, "out of memory");
-		if (!strncmp(name, "OPENSHELL_", 10))
-			return error_set(err, -EINVAL,
-					 "--env %s: names that start with OPENSHELL_ are ours", name);
 		r = add_variable(run, name, equals + 1, err);
 	}
 	return r;
@@ -226,7 +221,39 @@ static int choose_identity(struct run *run, struct error *err)
 	return identity_resolve(&request, &run->identity, err);
 }
 
-static int prepare(struct run *run, struct error *err)
+static int check_name(const char *name, struct error *err)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789-_.";
+	size_t len = strlen(name);
+
+	if (!len || len > RUN_NAME_MAX || strspn(name, allowed) != len || strchr("-_.", name[0]))
+		return error_set(err, -EINVAL,
+				 "--name: a sandbox's name has 1 to %d letters, digits, '-', '_' "
+				 "and '.', and starts with a letter or digit",
+				 RUN_NAME_MAX);
+	return 0;
+}
+
+static int check_variables(const struct option_strings *env, struct error *err)
+{
+	for (size_t i = 0; i < env->len; i++) {
+		const char *equals = strchr(env->item[i], '=');
+
+		if (!equals || equals == env->item[i])
+			return error_set(err, -EINVAL, "--env %s: expected NAME=VALUE",
+					 env->item[i]);
+		/* Without the value, which may be a secret. */
+		if (!strncmp(env->item[i], "OPENSHELL_", 10))
+			return error_set(err, -EINVAL,
+					 "--env %.*s: names that start with OPENSHELL_ are ours",
+					 (int)(equals - env->item[i]), env->item[i]);
+	}
+	return 0;
+}
+
+/* What can be said of the options alone; whatever is wrong here is wrong usage. */
+static int check_options(struct run *run, struct error *err)
 {
 	const struct run_options *o = &run->options;
 	int r;
@@ -237,16 +264,23 @@ static int prepare(struct run *run, struct error *err)
 	make_id(run);
 	if (!run->options.name)
 		run->options.name = run->id;
-	r = o->log_format ? event_format_parse(o->log_format, &run->log_format) : 0;
-	if (r)
-		return error_set(err, r, "--log-format %s: expected shorthand or ocsf",
-				 o->log_format);
-	if (o->cpu)
+	r = check_name(run->options.name, err);
+	if (!r)
+		r = check_variables(&o->env, err);
+	if (!r && o->log_format && event_format_parse(o->log_format, &run->log_format))
+		r = error_set(err, -EINVAL, "--log-format %s: expected shorthand or ocsf",
+			      o->log_format);
+	if (!r && o->cpu)
 		r = limits_parse_cpu(o->cpu, &run->limits.cpu_milli, err);
 	if (!r && o->memory)
 		r = limits_parse_memory(o->memory, &run->limits.memory_bytes, err);
-	if (!r)
-		r = load_policy(run, err);
+	return r;
+}
+
+static int prepare(struct run *run, struct error *err)
+{
+	int r = load_policy(run, err);
+
 	if (!r)
 		r = read_base(run, err);
 	if (!r)
@@ -281,6 +315,8 @@ int verb_run(int argc, char **argv)
 	r = options_parse(rows, ARRAY_LEN(rows), argc, argv, &run.options, &rest, &err);
 	if (r > 0)
 		return usage(stdout);
+	if (!r)
+		r = check_options(&run, &err);
 	if (r < 0) {
 		complain(&err);
 		return EXIT_USAGE;
@@ -291,12 +327,12 @@ int verb_run(int argc, char **argv)
 	}
 	run.argv = argv + rest;
 	r = prepare(&run, &err);
-	if (!r)
+	if (!r) {
+		interrupt_hold();
 		r = run_loop(&run, &status, &err);
-	run_clear(&run);
-	if (r) {
-		complain(&err);
-		return r == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
+		/* The sandbox is gone; so are we, if that was asked for meanwhile. */
+		interrupt_release();
 	}
-	return status;
+	run_clear(&run);
+	return r ? complain(&err) : status;
 }

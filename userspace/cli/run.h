@@ -13,6 +13,9 @@
 
 #include <stdbool.h>
 
+/* Of a sandbox, as --name gives it: letters, digits and `-_.`, the first one no punctuation. */
+#define RUN_NAME_MAX 63
+
 struct run_options {
 	const char *policy, *workdir, *name, *cpu, *memory, *learn, *log, *log_format;
 	struct option_strings env;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/run_loop.h"
 
+#include "cli/interrupt.h"
 #include "cli/observe.h"
 #include "cli/relay.h"
 #include "common/cleanup.h"
@@ -38,6 +39,11 @@ static int signal_agent(void *arg, int signal_number)
 	struct loop *loop = arg;
 
 	return launch_signal(&loop->sandbox->launch, signal_number);
+}
+
+static void ending(void *arg)
+{
+	interrupt_hold();
 }
 
 static void ended(void *arg)
@@ -115,6 +121,7 @@ static int watch(struct loop *loop, struct error *err)
 	const struct relay_target target = {
 		.ended_fd = loop->sandbox->launch.init_pidfd,
 		.signal = signal_agent,
+		.ending = ending,
 		.ended = ended,
 		.arg = loop,
 	};
@@ -124,9 +131,11 @@ static int watch(struct loop *loop, struct error *err)
 		r = start_handles(loop, err);
 	if (!r)
 		r = relay_start(loop->relay, &loop->uv, &target, err);
-	if (!r)
-		uv_run(&loop->uv, UV_RUN_DEFAULT);
-	return r;
+	if (r)
+		return r;
+	interrupt_release();
+	uv_run(&loop->uv, UV_RUN_DEFAULT);
+	return 0;
 }
 
 int run_loop(struct run *run, int *ret_status, struct error *err)
@@ -146,7 +155,7 @@ int run_loop(struct run *run, int *ret_status, struct error *err)
 	};
 	struct kernel *kernel = NULL;
 	struct loop loop = {};
-	int r, status = 0;
+	int r, undelivered = 0, status = 0;
 
 	r = uv_loop_init(&loop.uv);
 	if (r)
@@ -155,14 +164,20 @@ int run_loop(struct run *run, int *ret_status, struct error *err)
 	if (!r)
 		r = kernel_open(&kernel, err);
 	if (!r)
+		r = interrupt_check(err);
+	if (!r)
 		r = start_sandbox(run, kernel, &loop, err);
 	if (!r)
 		r = watch(&loop, err);
 	if (!r)
 		r = launch_wait(&loop.sandbox->launch, true, &status);
+	if (!r)
+		undelivered = relay_result(loop.relay, err);
 	relay_free(loop.relay);
 	if (!r)
 		r = observe_finish(loop.observe, status, stderr, err);
+	if (!r)
+		r = undelivered;
 	if (!r)
 		*ret_status = status;
 	close_loop(&loop);

@@ -69,9 +69,15 @@ static int need_bpffs(struct error *err)
 
 static int need_state_dir(struct error *err)
 {
+	struct stat st;
+
 	if (mkdir(KERNEL_STATE_DIR, 0700) && errno != EEXIST)
 		return error_set(err, -errno, "cannot make %s: %s", KERNEL_STATE_DIR,
 				 strerror(errno));
+	if (lstat(KERNEL_STATE_DIR, &st) || !S_ISDIR(st.st_mode) || st.st_uid || st.st_mode & 022)
+		return error_set(err, -ENOTDIR,
+				 "%s is not a directory that root alone can write to; remove it",
+				 KERNEL_STATE_DIR);
 	return 0;
 }
 
@@ -184,7 +190,7 @@ static void remove_parent(const struct cgroup_mounts *mounts)
 /* The last user, with no sandbox left, takes everything away; the host lock is held. */
 static void unload_if_last(struct kernel *kernel)
 {
-	if (kernel->users_fd < 0 || flock(kernel->users_fd, LOCK_EX | LOCK_NB))
+	if (flock(kernel->users_fd, LOCK_EX | LOCK_NB))
 		return;
 	if (slot_sweep(kernel) > 0)
 		return;
@@ -198,7 +204,7 @@ void kernel_close(struct kernel *kernel)
 
 	if (!kernel)
 		return;
-	if (!host_lock(&lock, NULL))
+	if (kernel->users_fd >= 0 && !host_lock(&lock, NULL))
 		unload_if_last(kernel);
 	close_maps(kernel);
 	cgroup_tree_close(&kernel->tree);
