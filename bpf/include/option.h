@@ -2,7 +2,9 @@
 /*
  * Socket options that make packets go, or seem to come from, elsewhere than the address that was
  * checked. Most need a capability that no agent has; they are named so that the refusal does not
- * depend on it. Numbers from include/uapi/linux/{in,in6,tcp,udp}.h and asm-generic/socket.h.
+ * depend on it. Joining a multicast group needs none: the kernel itself then tells the network so,
+ * over and over, in packets of no agent's socket that carry the group's address, which is 28 or
+ * 112 bits of the agent's choice. Numbers from include/uapi/linux/{in,in6,tcp,udp}.h and asm-generic/socket.h.
  */
 #pragma once
 
@@ -20,7 +22,11 @@ static __always_inline int option_verdict(__s32 level, __s32 name)
 	case 0:			  /* SOL_IP */
 		if (name == 4 ||  /* IP_OPTIONS: source routes */
 		    name == 15 || /* IP_FREEBIND: a sender's address that is not ours */
-		    name == 19)	  /* IP_TRANSPARENT */
+		    name == 19 || /* IP_TRANSPARENT */
+		    name == 35 || /* IP_ADD_MEMBERSHIP */
+		    name == 39 || /* IP_ADD_SOURCE_MEMBERSHIP */
+		    name == 42 || /* MCAST_JOIN_GROUP */
+		    name == 46)	  /* MCAST_JOIN_SOURCE_GROUP */
 			return OPTION_REFUSED;
 		return OPTION_FREE;
 	case 1:			  /* SOL_SOCKET */
@@ -41,6 +47,10 @@ static __always_inline int option_verdict(__s32 level, __s32 name)
 		return OPTION_FREE;
 	case 41:		  /* SOL_IPV6 */
 		if (name == 6 ||  /* IPV6_2292PKTOPTIONS: carries the ones below */
+		    name == 20 || /* IPV6_JOIN_GROUP */
+		    name == 27 || /* IPV6_JOIN_ANYCAST */
+		    name == 42 || /* MCAST_JOIN_GROUP */
+		    name == 46 || /* MCAST_JOIN_SOURCE_GROUP */
 		    name == 54 || /* IPV6_HOPOPTS */
 		    name == 55 || /* IPV6_RTHDRDSTOPTS */
 		    name == 57 || /* IPV6_RTHDR: source routes */

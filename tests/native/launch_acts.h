@@ -7,6 +7,7 @@
 #pragma once
 
 #include <errno.h>
+#include <linux/btrfs.h>
 #include <linux/netlink.h>
 #include <sched.h>
 #include <stddef.h>
@@ -91,6 +92,8 @@ static const struct syscall_act syscall_acts[] = {
 	{"ioctl TIOCSTI, high bits", EPERM, SYS_ioctl, {-1, HIGH | TIOCSTI, BAD}},
 	{"ioctl TIOCLINUX", EPERM, SYS_ioctl, {-1, TIOCLINUX, BAD}},
 	{"ioctl TIOCSETD", EPERM, SYS_ioctl, {-1, TIOCSETD, BAD}},
+	{"ioctl BTRFS_IOC_SNAP_CREATE", EPERM, SYS_ioctl, {-1, BTRFS_IOC_SNAP_CREATE, BAD}},
+	{"ioctl BTRFS_IOC_SNAP_CREATE_V2", EPERM, SYS_ioctl, {-1, BTRFS_IOC_SNAP_CREATE_V2, BAD}},
 	{"socket unix", 0, SYS_socket, {AF_UNIX, SOCK_STREAM, 0}},
 	{"socket inet stream", 0, SYS_socket, {AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0}},
 	{"socket inet6 datagram", 0, SYS_socket, {AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK, 0}},

@@ -3,6 +3,7 @@
 #include "common/cleanup.h"
 
 #include <linux/audit.h>
+#include <linux/btrfs.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -26,6 +27,9 @@
 #define CLONE_NEWTIME 0x00000080
 #endif
 
+/* fs/bcachefs/bcachefs_ioctl.h, which is no header of userspace: _IOW(0xbc, 16, 32 bytes) */
+#define BCH_IOCTL_SUBVOLUME_CREATE 0x4020bc10
+
 #define NEW_NAMESPACES                                                                             \
 	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |             \
 	 CLONE_NEWPID | CLONE_NEWNET)
@@ -43,8 +47,9 @@ static const char why_socket[] = "only unix, inet stream and datagram, and netli
 
 /* Sorted by number: the filter is a binary search over it. */
 static const struct seccomp_rule rules[] = {
-	{"ioctl", SYS_ioctl, EPERM, SECCOMP_WHEN_TERMINAL,
-	 "TIOCSTI, TIOCLINUX and TIOCSETD type into or rewire a terminal"},
+	{"ioctl", SYS_ioctl, EPERM, SECCOMP_WHEN_IOCTL,
+	 "TIOCSTI, TIOCLINUX and TIOCSETD type into or rewire a terminal; a snapshot of a btrfs or "
+	 "bcachefs subvolume has the files that masks hide"},
 	{"socket", SYS_socket, EAFNOSUPPORT, SECCOMP_WHEN_FAMILY, why_socket},
 	{"socketpair", SYS_socketpair, EAFNOSUPPORT, SECCOMP_WHEN_FAMILY, why_socket},
 	{"clone", SYS_clone, EPERM, SECCOMP_WHEN_NEW_NAMESPACE,
@@ -116,6 +121,15 @@ static const struct seccomp_rule rules[] = {
 	{"quotactl_fd", SYS_quotactl_fd, EPERM, SECCOMP_WHEN_ALWAYS, why_host},
 	{"open_tree_attr", NR_open_tree_attr, EPERM, SECCOMP_WHEN_ALWAYS, why_mount},
 	{"listns", NR_listns, EPERM, SECCOMP_WHEN_ALWAYS, "other sandboxes' namespaces"},
+};
+
+static const uint32_t ioctls[] = {
+	TIOCSTI,
+	TIOCLINUX,
+	TIOCSETD,
+	BTRFS_IOC_SNAP_CREATE,
+	BTRFS_IOC_SNAP_CREATE_V2,
+	BCH_IOCTL_SUBVOLUME_CREATE,
 };
 
 struct assembly {
@@ -216,11 +230,13 @@ static void emit_rule(struct assembly *as, const struct seccomp_rule *rule)
 		emit_load_argument(as, 0);
 		emit_jump(as, BPF_JEQ, PR_SET_MM, 0, 1);
 		break;
-	case SECCOMP_WHEN_TERMINAL:
+	case SECCOMP_WHEN_IOCTL:
 		emit_load_argument(as, 1);
-		emit_jump(as, BPF_JEQ, TIOCSTI, 2, 0);
-		emit_jump(as, BPF_JEQ, TIOCLINUX, 1, 0);
-		emit_jump(as, BPF_JEQ, TIOCSETD, 0, 1);
+		for (size_t i = 0; i < ARRAY_LEN(ioctls); i++) {
+			uint8_t left = (uint8_t)(ARRAY_LEN(ioctls) - 1 - i);
+
+			emit_jump(as, BPF_JEQ, ioctls[i], left, left == 0);
+		}
 		break;
 	case SECCOMP_WHEN_PERSONALITY:
 		emit_load_argument(as, 0);

@@ -20,7 +20,7 @@ enum seccomp_when {
 	SECCOMP_WHEN_NEW_NAMESPACE, /* first argument has a CLONE_NEW* flag */
 	SECCOMP_WHEN_FAMILY,	    /* socket family, type or protocol that is not offered */
 	SECCOMP_WHEN_SET_MM,	    /* prctl(PR_SET_MM) */
-	SECCOMP_WHEN_TERMINAL,	    /* ioctl that types into, or rewires, a terminal */
+	SECCOMP_WHEN_IOCTL,	    /* ioctl of a terminal's input or wiring, or of a snapshot */
 	SECCOMP_WHEN_PERSONALITY,   /* anything but 0 and the question 0xffffffff */
 };
 
