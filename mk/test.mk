@@ -38,6 +38,13 @@ $(BUILD)/tests/native/egress/act: $(patsubst %,$(BUILD)/obj/tests/native/egress/
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ -lpthread
 
+# The same two for the guests.
+GUEST_EGRESS := $(BUILD)/tests/guest/egress/driver $(BUILD)/tests/guest/egress/act
+
+$(BUILD)/tests/guest/egress/%: $(BUILD)/tests/native/egress/%
+	@mkdir -p $(@D)
+	cp $< $@
+
 # One file is one program; the guest has the libraries that it was linked with.
 $(BUILD)/tests/guest/%: $(BUILD)/obj/tests/guest/%.o $(BUILD)/libopenshell.a
 	@mkdir -p $(@D)
@@ -68,7 +75,7 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.o $(BUILD)/libopenshell-fuzz.a
 .PHONY: unit native guest fuzzers tests
 unit: $(UNIT_TESTS)
 native: $(NATIVE_TESTS) $(EGRESS_TEST)
-guest: $(GUEST_TESTS)
+guest: $(GUEST_TESTS) $(GUEST_EGRESS)
 fuzzers: $(FUZZERS)
 tests: all unit native guest fuzzers
 

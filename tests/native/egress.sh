@@ -4,7 +4,8 @@
 # Egress and devices, decided by the machine's own kernel for cgroups of the test's own, in network
 # namespaces of its own. usage: egress.sh [BUILD]
 set -eu
-build=${1:-build}
+cd "$(dirname "$0")/../.."
+build=${BUILD:-build}
 why=
 [ "$(id -u)" -eq 0 ] || why="needs root"
 [ -e /sys/kernel/btf/vmlinux ] || why="the kernel has no BTF"

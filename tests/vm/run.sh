@@ -24,7 +24,7 @@ top=$(cd "$here/../.." && pwd)
 TOOLS="bash cat ls mv cp ln rm mkdir rmdir mknod mkfifo touch chmod chown stat readlink realpath
 truncate id env sleep true false dd head tail wc sort uniq tr cut tee seq timeout mktemp date
 chroot echo printf test sync nproc uname stdbuf mount umount unshare nsenter setpriv flock setsid
-prlimit script bpftool strace getfattr setfattr capsh curl bwrap"
+prlimit script ip bpftool strace getfattr setfattr capsh curl bwrap"
 # Left out silently where the host lacks them: a guest test that needs one says so itself.
 OPTIONAL="strace getfattr setfattr capsh curl bwrap"
 

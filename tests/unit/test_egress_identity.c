@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "endpoint.h"
+#include "identity.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+static struct os_file_id file(uint64_t ino)
+{
+	return (struct os_file_id){.ino = ino, .dev = 1, .generation = 7};
+}
+
+static void exec(struct os_identity *identity, uint64_t ino)
+{
+	struct os_file_id exe = file(ino);
+
+	identity_exec(identity, &exe);
+}
+
+static struct os_identity fork_of(const struct os_identity *parent)
+{
+	struct os_identity child = *parent;
+
+	identity_fork(&child);
+	return child;
+}
+
+static bool has(const struct os_identity *identity, uint64_t ino)
+{
+	struct os_file_id wanted = file(ino);
+
+	for (uint32_t i = 0; i < identity->ancestors; i++)
+		if (identity_file_equal(&identity->ancestor[i], &wanted))
+			return true;
+	return false;
+}
+
+static void fork_keeps_lineage(void **state)
+{
+	struct os_identity first = {}, child, grandchild;
+
+	exec(&first, 1);
+	assert_int_equal(first.ancestors, 0);
+	child = fork_of(&first);
+	exec(&child, 2);
+	grandchild = fork_of(&child);
+	exec(&grandchild, 3);
+	assert_true(has(&grandchild, 1));
+	assert_true(has(&grandchild, 2));
+	assert_int_equal(grandchild.ancestors, 2);
+	assert_int_equal(grandchild.exe.ino, 3);
+	/* the parent's later image is not the child's origin */
+	exec(&child, 9);
+	assert_false(has(&grandchild, 9));
+}
+
+static void exec_in_place_leaves_no_ancestor(void **state)
+{
+	struct os_identity one = {};
+
+	exec(&one, 1);
+	exec(&one, 2);
+	assert_int_equal(one.ancestors, 0);
+	assert_int_equal(one.exe.ino, 2);
+}
+
+static void before_any_exec_there_is_no_ancestor(void **state)
+{
+	struct os_identity init = {}, child = fork_of(&init);
+
+	assert_int_equal(child.ancestors, 0);
+	assert_true(identity_file_is_none(&child.exe));
+}
+
+static void ancestors_are_distinct(void **state)
+{
+	struct os_identity p = {};
+
+	exec(&p, 1);
+	for (int i = 0; i < 40; i++)
+		p = fork_of(&p);
+	assert_int_equal(p.ancestors, 1);
+	assert_int_equal(p.flags, 0);
+}
+
+static void the_oldest_stay(void **state)
+{
+	struct os_identity p = {};
+
+	for (uint64_t i = 1; i <= OS_ANCESTORS_MAX + 3; i++) {
+		exec(&p, i);
+		p = fork_of(&p);
+	}
+	assert_int_equal(p.ancestors, OS_ANCESTORS_MAX);
+	assert_int_equal(p.flags, OS_IDENTITY_TRUNCATED);
+	assert_true(has(&p, 1));
+	assert_true(has(&p, OS_ANCESTORS_MAX));
+	assert_false(has(&p, OS_ANCESTORS_MAX + 1));
+	/* one that is already there is no truncation */
+	p.flags = 0;
+	exec(&p, 5);
+	p = fork_of(&p);
+	assert_int_equal(p.flags, 0);
+}
+
+/* Inode numbers are reused: every part of the id counts. */
+static void identity_is_all_of_the_id(void **state)
+{
+	struct os_file_id a = file(1), b = a;
+
+	assert_true(identity_file_equal(&a, &b));
+	b.generation++;
+	assert_false(identity_file_equal(&a, &b));
+	b = a;
+	b.dev++;
+	assert_false(identity_file_equal(&a, &b));
+}
+
+static void rules_meet_in_any_word(void **state)
+{
+	struct os_endpoint endpoint = {.verdict = OS_VERDICT_DIRECT};
+	struct os_rule_mask caller = {};
+
+	assert_int_equal(endpoint_decide(NULL, &caller), OS_REASON_NO_ENDPOINT);
+	for (unsigned int bit = 0; bit < OS_RULE_SETS; bit++) {
+		memset(&endpoint.rules, 0, sizeof(endpoint.rules));
+		memset(&caller, 0xff, sizeof(caller));
+		assert_int_equal(endpoint_decide(&endpoint, &caller), OS_REASON_BINARY);
+		endpoint.rules.word[bit / 64] = 1ull << bit % 64;
+		assert_int_equal(endpoint_decide(&endpoint, &caller), OS_REASON_NONE);
+		caller.word[bit / 64] &= ~(1ull << bit % 64);
+		assert_int_equal(endpoint_decide(&endpoint, &caller), OS_REASON_BINARY);
+	}
+	memset(&caller, 0xff, sizeof(caller));
+	memset(&endpoint.rules, 0xff, sizeof(endpoint.rules));
+	endpoint.verdict = OS_VERDICT_PROXY;
+	assert_int_equal(endpoint_decide(&endpoint, &caller), OS_REASON_NO_ENDPOINT);
+	endpoint.verdict = OS_VERDICT_DENY;
+	assert_int_equal(endpoint_decide(&endpoint, &caller), OS_REASON_NO_ENDPOINT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(fork_keeps_lineage),
+		cmocka_unit_test(exec_in_place_leaves_no_ancestor),
+		cmocka_unit_test(before_any_exec_there_is_no_ancestor),
+		cmocka_unit_test(ancestors_are_distinct),
+		cmocka_unit_test(the_oldest_stay),
+		cmocka_unit_test(identity_is_all_of_the_id),
+		cmocka_unit_test(rules_meet_in_any_word),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
