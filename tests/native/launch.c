@@ -23,6 +23,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -929,7 +930,7 @@ static bool copy_self(void)
 	if (from < 0 || to < 0 || fstat(from, &st) < 0)
 		return false;
 	for (off_t done = 0; done < st.st_size;) {
-		ssize_t n = copy_file_range(from, NULL, to, NULL, (size_t)(st.st_size - done), 0);
+		ssize_t n = sendfile(to, from, NULL, (size_t)(st.st_size - done));
 
 		if (n <= 0)
 			return false;
@@ -961,10 +962,11 @@ int main(int argc, char **argv)
 		return tap_end();
 	}
 	/* Test mounts stay out of the host's namespace. */
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		return 1;
-	if (!mkdtemp(home) || chmod(home, 0755) < 0 || !copy_self())
-		return 1;
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    !mkdtemp(home) || chmod(home, 0755) < 0 || !copy_self()) {
+		ok(false, "a place for the tests: %s", strerrordesc_np(errno));
+		return tap_end();
+	}
 	if (test_tree_open(&tree, &err) < 0 ||
 	    cgroup_create(&tree, "test-launch", &cgroup, &err) < 0) {
 		printf("# %s\n", err.message);
