@@ -20,9 +20,13 @@ static const struct verb verbs[] = {
 
 static int usage(FILE *out)
 {
-	fprintf(out, "openshell %s\n\nUsage: openshell VERB ...\n\n", OPENSHELL_VERSION);
+	fputs("Usage: openshell COMMAND [OPTION]..\n\n"
+	      "Run AI agents in sandboxes that the kernel holds to a policy.\n\n",
+	      out);
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
 		fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].help);
+	fputs("\n`openshell COMMAND --help` says more, `openshell --version` which version this is.\n",
+	      out);
 	return out == stderr ? EXIT_USAGE : EXIT_DONE;
 }
 

@@ -13,12 +13,14 @@ static const struct policy_command {
 	const char *help;
 } commands[] = {
 	{"check", policy_check_main, "FILE..  parse, validate and lint policy files"},
-	{"compile", policy_compile_main, "FILE   show what a policy compiles to, and its digest"},
+	{"compile", policy_compile_main, "FILE    show what a policy compiles to, and its digest"},
 };
 
 static int usage(FILE *out)
 {
-	fprintf(out, "Usage: openshell policy COMMAND ...\n\n");
+	fputs("Usage: openshell policy COMMAND FILE.. [-o table|json]\n\n"
+	      "Needs no root. Exit status: 0, 1 if a policy is not valid, 2 if it cannot be read.\n\n",
+	      out);
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
 	return out == stderr ? EXIT_USAGE : EXIT_DONE;

@@ -20,13 +20,13 @@
 
 static const struct option_row rows[] = {
 	{"policy", 0, OPTION_STRING, offsetof(struct run_options, policy), "FILE",
-	 "policy to run under (or OPENSHELL_SANDBOX_POLICY); without one: no network"},
+	 "policy (or OPENSHELL_SANDBOX_POLICY); default: no network, write below DIR"},
 	{"env", 0, OPTION_STRINGS, offsetof(struct run_options, env), "K=V",
 	 "set a variable for the agent; may be repeated"},
 	{"workdir", 0, OPTION_STRING, offsetof(struct run_options, workdir), "DIR",
 	 "working directory (default: the current one)"},
 	{"name", 0, OPTION_STRING, offsetof(struct run_options, name), "NAME",
-	 "name of the sandbox in the log"},
+	 "name of the sandbox in the log (default: made up)"},
 	{"cpu", 0, OPTION_STRING, offsetof(struct run_options, cpu), "N",
 	 "processors at most, such as 1.5"},
 	{"memory", 0, OPTION_STRING, offsetof(struct run_options, memory), "SIZE",
@@ -48,12 +48,21 @@ static const struct option_row rows[] = {
 	 "use pipes even if standard input is a terminal"},
 };
 
-static int usage(FILE *out)
+static int help(FILE *out)
 {
-	fprintf(out, "Usage: openshell run [OPTION].. -- COMMAND [ARG]..\n\n"
-		     "Run one command in a sandbox that the kernel holds to a policy.\n\n");
+	fputs("Usage: openshell run [OPTION].. -- COMMAND [ARG]..\n\n"
+	      "Run one command in a sandbox that the kernel holds to a policy. Setting up needs root;\n"
+	      "the command runs as the user who ran sudo, or as the policy says, never as root.\n\n",
+	      out);
 	options_help(rows, ARRAY_LEN(rows), out);
-	return out == stderr ? EXIT_USAGE : EXIT_DONE;
+	fputs("\nExit status: the command's own, or 128 + N if signal N ended it; 2 for wrong usage;\n"
+	      "1 if it could not be started, or the log or its output could not be written.\n\n"
+	      "Examples:\n"
+	      "  sudo openshell run -- bash\n"
+	      "  sudo openshell run --policy policy.yaml --log events.log -- ./agent --task fix-tests\n"
+	      "  sudo openshell run --learn policy.yaml -- make\n",
+	      out);
+	return EXIT_DONE;
 }
 
 static int complain(const struct error *err)
@@ -314,7 +323,7 @@ int verb_run(int argc, char **argv)
 
 	r = options_parse(rows, ARRAY_LEN(rows), argc, argv, &run.options, &rest, &err);
 	if (r > 0)
-		return usage(stdout);
+		return help(stdout);
 	if (!r)
 		r = check_options(&run, &err);
 	if (r < 0) {
@@ -322,8 +331,10 @@ int verb_run(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	if (rest >= argc) {
-		fprintf(stderr, "openshell run: no command given\n\n");
-		return usage(stderr);
+		fputs("openshell run: no command given: openshell run [OPTION].. -- COMMAND [ARG]..; "
+		      "see openshell run --help\n",
+		      stderr);
+		return EXIT_USAGE;
 	}
 	run.argv = argv + rest;
 	r = prepare(&run, &err);
