@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 void report(int error)
@@ -305,6 +306,38 @@ static void act_hold(char **argv)
 	_exit(0);
 }
 
+/* rounds tcp|udp|connect ADDRESS PORT MILLISECONDS: report how many echoes, or connections */
+void act_rounds(char **argv)
+{
+	bool udp = !strcmp(argv[1], "udp"), again = !strcmp(argv[1], "connect");
+	struct sockaddr_storage to;
+	socklen_t len = parse_address(argv[2], argv[3], &to);
+	struct timespec now, end;
+	int fd = -1, n = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_nsec += number(argv[4]) * 1000000L;
+	end.tv_sec += end.tv_nsec / 1000000000;
+	end.tv_nsec %= 1000000000;
+	do {
+		if (fd < 0) {
+			fd = socket_for(&to, udp ? SOCK_DGRAM : SOCK_STREAM);
+			if (connect(fd, (struct sockaddr *)&to, len))
+				finish(-errno);
+		}
+		if (again) {
+			close(fd);
+			fd = -1;
+		} else if (echo(fd)) {
+			finish(-errno);
+		}
+		n++;
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (now.tv_sec < end.tv_sec ||
+		 (now.tv_sec == end.tv_sec && now.tv_nsec < end.tv_nsec));
+	finish(n);
+}
+
 static void act_open(char **argv)
 {
 	int fd = open(argv[1], O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -436,6 +469,8 @@ static const struct act {
 	{"listen", act_listen},
 	{"spoof", act_spoof},
 	{"pass", act_pass},
+	{"share", act_share},
+	{"rounds", act_rounds},
 };
 
 int main(int argc, char **argv)

@@ -30,3 +30,5 @@ void act_own_udp(char **argv);
 void act_listen(char **argv);
 void act_spoof(char **argv);
 void act_pass(char **argv);
+void act_share(char **argv);
+void act_rounds(char **argv);

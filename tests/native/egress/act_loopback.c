@@ -134,6 +134,38 @@ void act_listen(char **argv)
 	finish(recv(accepted, &c, 1, 0) == 1 ? 0 : errno);
 }
 
+/*
+ * share ADDRESS PORT: listen beside somebody else's listener with SO_REUSEPORT, connect often, and
+ * report how many connections came to this process and how many of the others took a byte.
+ */
+void act_share(char **argv)
+{
+	int listener = socket_of(argv[1], SOCK_STREAM), on = 1, own = 0, other = 0;
+	struct sockaddr_storage to;
+	socklen_t len = parse_address(argv[1], argv[2], &to);
+
+	if (setsockopt(listener, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) ||
+	    bind(listener, (struct sockaddr *)&to, len) || listen(listener, 64))
+		finish(ENOTTY);
+	for (int i = 0; i < 40; i++) {
+		const struct timeval limit = {.tv_usec = 50000};
+		int client = socket_of(argv[1], SOCK_STREAM), accepted;
+
+		/* A connection that does not come about must not take its whole time. */
+		setsockopt(client, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+		setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+		if (!connect(client, (struct sockaddr *)&to, len)) {
+			accepted = accept(listener, NULL, NULL);
+			own += accepted >= 0;
+			other += accepted < 0 && send(client, "x", 1, MSG_NOSIGNAL) == 1;
+			close(accepted);
+		}
+		close(client);
+	}
+	report(own);
+	finish(other);
+}
+
 /* pass ADDRESS PORT: make sockets and hand a TCP one to the test through descriptor 4 */
 void act_pass(char **argv)
 {

@@ -2,7 +2,8 @@
 /*
  * Egress and devices on the machine's own kernel. Each row is an act of an agent, with the errno it
  * must meet inside, the hook that must have run (and, for a denial, denied), the reason that its
- * event must carry, and what the same act meets outside the sandbox. Prints TAP.
+ * event must carry, and what the same act meets outside the sandbox. Prints TAP. With --bench:
+ * throughput of an agent over that of the same program outside.
  */
 #include "loaded.h"
 #include "policy.h"
@@ -289,6 +290,87 @@ static void check_passed(int scope)
 	end(pid, report, go);
 }
 
+/*
+ * The host listens with SO_REUSEPORT, and so does an agent of the same user, on the same port.
+ * Asked for a listener, the kernel may name the agent's; the connection may still be given to the
+ * host's.
+ */
+static void check_shared_port(int scope)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
+	int got[2] = {0, 0}, own[2], other[2];
+	socklen_t len = sizeof(at);
+	char act[64];
+
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) ||
+	    bind(fd, (struct sockaddr *)&at, len) || listen(fd, 64) ||
+	    getsockname(fd, (struct sockaddr *)&at, &len))
+		die("a shared port");
+	snprintf(act, sizeof(act), "{other} share 127.0.0.1 %d", ntohs(at.sin_port));
+	for (uint32_t slot = 0; slot < 2; slot++) {
+		int report, go, accepted;
+		pid_t pid = start(slot, act, scope, &report, &go);
+
+		own[slot] = next_report(report);
+		other[slot] = next_report(report);
+		end(pid, report, go);
+		while ((accepted = accept(fd, NULL, NULL)) >= 0) {
+			char c;
+
+			got[slot] += recv(accepted, &c, 1, MSG_DONTWAIT) == 1;
+			close(accepted);
+		}
+	}
+	close(fd);
+	result(own[1] > 0 && other[1] == 0 && got[1] == 0,
+	       "a shared port: only its own half reaches the agent (%d own, %d other, %d read)",
+	       own[1], other[1], got[1]);
+	result(own[0] > 0 && other[0] > 0 && got[0] > 0,
+	       "and outside both halves (%d own, %d other, %d read)", own[0], other[0], got[0]);
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+#define BENCH_RUNS 7
+
+/* Ratios of what an agent does to what the same program does outside: median of alternated runs. */
+static void bench(int scope)
+{
+	static const struct {
+		const char *what, *act;
+	} rows_of[] = {
+		{"echo over one TCP connection", "{admitted} rounds tcp 10.77.0.2 8000 400"},
+		{"echo over connected UDP", "{admitted} rounds udp 10.77.0.2 8000 400"},
+		{"connect and close", "{admitted} rounds connect 10.77.0.2 8000 400"},
+	};
+
+	loaded_measure();
+	for (size_t i = 0; i < sizeof(rows_of) / sizeof(rows_of[0]); i++) {
+		double ratio[BENCH_RUNS];
+
+		for (int n = 0; n < BENCH_RUNS; n++) {
+			int outside = run(0, rows_of[i].act, scope);
+			int inside = run(1, rows_of[i].act, scope);
+
+			if (inside <= 0 || outside <= 0) {
+				errno = -inside;
+				die(rows_of[i].what);
+			}
+			ratio[n] = (double)inside / outside;
+		}
+		qsort(ratio, BENCH_RUNS, sizeof(ratio[0]), compare_doubles);
+		printf("%-32s %.3f of outside (%.3f..%.3f)\n", rows_of[i].what,
+		       ratio[BENCH_RUNS / 2], ratio[0], ratio[BENCH_RUNS - 1]);
+	}
+	loaded_print_times();
+}
+
 static void copy_program(const char *from, const char *name)
 {
 	char path[PATH_MAX], buffer[65536];
@@ -330,7 +412,7 @@ int main(int argc, char **argv)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	signal(SIGPIPE, SIG_IGN);
-	if (argc != 2 || !mkdtemp(dir))
+	if (argc < 2 || argc > 3 || (argc == 3 && strcmp(argv[2], "--bench")) || !mkdtemp(dir))
 		return 2;
 	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
 		copy_program(argv[1], programs[i]);
@@ -341,6 +423,10 @@ int main(int argc, char **argv)
 	loaded_open();
 	policy_switch(POLICY_FULL, dir);
 
+	if (argc == 3) {
+		bench(scope);
+		goto out;
+	}
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		check(&rows[i], scope);
 	check_listener("127.0.0.1", "127.0.0.1", 1, true, "own listener, own client", scope);
@@ -351,6 +437,7 @@ int main(int argc, char **argv)
 	check_listener("::", "::1", 1, true, "own v6 listener, own client", scope);
 	check_listener("0.0.0.0", "10.77.0.1", 0, false, "own listener, from its outer address",
 		       scope);
+	check_shared_port(scope);
 	check_passed(scope);
 	check_switch("{admitted} hold 10.77.0.2 8000 fd77::2 8000", "switch, TCP", scope);
 	check_switch("{admitted} hold-udp 10.77.0.2 8000 fd77::2 8000", "switch, UDP", scope);
@@ -361,9 +448,10 @@ int main(int argc, char **argv)
 	processes = loaded_processes();
 	result(processes == 0, "no process is remembered after its end (%zu)", processes);
 
+	printf("1..%u\n# %u passed, %u failed\n", done, done - failed, failed);
+out:
 	loaded_close();
 	world_close();
 	remove_programs();
-	printf("1..%u\n# %u passed, %u failed\n", done, done - failed, failed);
 	return failed != 0;
 }

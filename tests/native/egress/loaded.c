@@ -179,6 +179,33 @@ uint64_t loaded_count(uint32_t index)
 	return sum;
 }
 
+static int stats_fd = -1;
+
+void loaded_measure(void)
+{
+	stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	if (stats_fd < 0)
+		die("bpf statistics");
+}
+
+void loaded_print_times(void)
+{
+	struct bpf_program *prog;
+
+	bpf_object__for_each_program(prog, core->obj)
+	{
+		struct bpf_prog_info info = {};
+		uint32_t size = sizeof(info);
+
+		if (bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &size) || !info.run_cnt)
+			continue;
+		printf("%-32s %6llu ns a run, %llu runs\n", bpf_program__name(prog),
+		       (unsigned long long)(info.run_time_ns / info.run_cnt),
+		       (unsigned long long)info.run_cnt);
+	}
+	close(stats_fd);
+}
+
 int loaded_event(uint32_t slot, struct os_event *ret_event)
 {
 	fresh[slot] = 0;

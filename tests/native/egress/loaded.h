@@ -25,6 +25,10 @@ void loaded_switch(uint32_t slot, uint32_t generation, uint32_t mode);
 /* Sum of a counter over the CPUs. */
 uint64_t loaded_count(uint32_t index);
 
+/* Measure the programs from now on, and print each one's mean time since then. */
+void loaded_measure(void);
+void loaded_print_times(void);
+
 /* The newest event of @slot since the last call; 0 if there was none. */
 int loaded_event(uint32_t slot, struct os_event *ret_event);
 int loaded_device_map(void);
