@@ -22,14 +22,31 @@ if [ -z "${TOUR_NETNS:-}" ]; then
 	TOUR_NETNS=1 exec unshare --net "$0" "$bin"
 fi
 
-dir=$(mktemp -d /tmp/openshell-tour.XXXXXX) || exit 1
+dir=
 server=
 cleanup() {
 	[ -z "$server" ] || kill "$server" 2>/dev/null
-	rm -rf "$dir"
+	[ -z "$dir" ] || rm -rf "$dir"
 }
 trap cleanup EXIT
 trap 'exit 130' INT TERM HUP
+
+# Where programs can be executed: some hosts mount /tmp noexec.
+for base in /tmp /var/tmp /srv; do
+	dir=$(mktemp -d $base/openshell-tour.XXXXXX) || continue
+	cp /bin/true "$dir/probe" && "$dir/probe" 2>/dev/null && break
+	rm -rf "$dir"
+	dir=
+done
+if [ -z "$dir" ]; then
+	echo "tour: neither /tmp, /var/tmp nor /srv can be written to and executed from" >&2
+	exit 1
+fi
+if ! "$openshell" doctor >"$dir/doctor"; then
+	echo "tour: no policy can be enforced on this host; what openshell doctor says is missing:" >&2
+	grep -A 2 -E '^  (missing|unknown) ' "$dir/doctor" >&2
+	exit 1
+fi
 
 heading() {
 	printf '\n== %s\n\n' "$1"
@@ -221,7 +238,6 @@ fi
 
 heading "The decision log"
 sed "s|$dir|DIR|g" "$dir/log"
-"$openshell" doctor >"$dir/doctor" || bad=1
 if grep -q "STARTED sandbox tour.*backend:landlock" "$dir/log"; then
 	echo
 	echo "On this host Landlock holds the files; it denies without telling anyone, so denied files"
