@@ -79,9 +79,9 @@ static void tell_start(struct observe *observe)
 	event_policy_loaded(&observe->event, o->name, o->policy_file, sandbox->slot.generation,
 			    o->digest);
 	told(observe);
-	for (size_t i = 0; i < sandbox->findings; i++) {
+	for (size_t i = 0; i < sandbox->findings.len; i++) {
 		event_finding(&observe->event, o->name, EVENT_SEVERITY_HIGH, "-", "%s",
-			      sandbox->finding[i]);
+			      sandbox->findings.item[i]);
 		told(observe);
 	}
 	event_writer_flush(observe->writer);

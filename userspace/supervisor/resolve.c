@@ -8,11 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
-
-#define WARNINGS_MAX 256
 
 struct rule {
 	char *path; /* canonical */
@@ -37,32 +34,6 @@ struct work {
 	struct missing *missing;
 	size_t missings;
 };
-
-static int warn(struct work *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static int warn(struct work *w, const char *fmt, ...)
-{
-	struct resolved *out = w->out;
-	char **grown, *text;
-	va_list args;
-	int n;
-
-	if (out->warnings >= WARNINGS_MAX)
-		return 0;
-	va_start(args, fmt);
-	n = vasprintf(&text, fmt, args);
-	va_end(args);
-	if (n < 0)
-		return -ENOMEM;
-	grown = realloc(out->warning, (out->warnings + 1) * sizeof(*grown));
-	if (!grown) {
-		free(text);
-		return -ENOMEM;
-	}
-	out->warning = grown;
-	out->warning[out->warnings++] = text;
-	return 0;
-}
 
 static struct resolved_path *find(struct resolved *out, const char *path)
 {
@@ -292,8 +263,9 @@ static int add_listed(struct work *w, struct error *err)
 					 "%s does not exist in the sandbox and the policy says "
 					 "hard_requirement",
 					 rule->path);
-		if (r == 1 && warn(w, "%s does not exist in the sandbox and is skipped",
-				   rule->path))
+		if (r == 1 &&
+		    sentences_add(&w->out->warnings,
+				  "%s does not exist in the sandbox and is skipped", rule->path))
 			return error_set(err, -ENOMEM, "out of memory");
 	}
 	if (policy->n_paths && !found && !policy->include_workdir)
@@ -309,7 +281,8 @@ static int add_baseline(struct work *w, struct error *err)
 	int r;
 
 	for (size_t i = 0; i < baseline_paths_len; i++) {
-		r = add_path(w, baseline_paths[i].path, baseline_paths[i].access, RESOLVED_BASELINE, err);
+		r = add_path(w, baseline_paths[i].path, baseline_paths[i].access, RESOLVED_BASELINE,
+			     err);
 		if (r < 0)
 			return r;
 	}
@@ -317,7 +290,8 @@ static int add_baseline(struct work *w, struct error *err)
 		r = add_path(w, w->request->workdir, RIGHTS_READ_WRITE, RESOLVED_WORKDIR, err);
 		if (r)
 			return r < 0 ? r
-				     : error_set(err, -ENOENT, "the working directory %s is not there",
+				     : error_set(err, -ENOENT,
+						 "the working directory %s is not there",
 						 w->request->workdir);
 	}
 	if (w->request->terminal) {
@@ -377,7 +351,9 @@ static int add_exec(struct work *w, char **pattern, size_t n, struct rights_exec
 					 "exec_policy: %s: only a trailing /** is enforced here",
 					 pattern[i]);
 		if (resolve_open(w->root_fd, path, true, &fd, &name)) {
-			if (warn(w, "exec_policy: %s does not exist in the sandbox", pattern[i]))
+			if (sentences_add(&w->out->warnings,
+					  "exec_policy: %s does not exist in the sandbox",
+					  pattern[i]))
 				return error_set(err, -ENOMEM, "out of memory");
 			continue;
 		}
@@ -423,8 +399,7 @@ static int add_name(struct work *w, struct resolved_path *directory, const char 
 		    uint32_t subtree, uint32_t self)
 {
 	struct resolved *out = w->out;
-	struct resolved_name *grown =
-		realloc(out->name, (out->names + 1) * sizeof(*out->name));
+	struct resolved_name *grown = realloc(out->name, (out->names + 1) * sizeof(*out->name));
 
 	if (!grown)
 		return -ENOMEM;
@@ -568,10 +543,8 @@ void resolved_free(struct resolved *resolved)
 		free(resolved->path[i].path);
 		safe_close(resolved->path[i].fd);
 	}
-	for (size_t i = 0; i < resolved->warnings; i++)
-		free(resolved->warning[i]);
 	free(resolved->path);
 	free(resolved->name);
-	free(resolved->warning);
+	sentences_free(&resolved->warnings);
 	*resolved = (struct resolved){};
 }

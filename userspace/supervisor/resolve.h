@@ -9,6 +9,7 @@
 
 #include "abi.h"
 #include "common/error.h"
+#include "common/sentences.h"
 #include "compiled_policy.pb-c.h"
 #include "supervisor/kernel.h"
 #include "supervisor/mount_table.h"
@@ -30,13 +31,13 @@ enum resolved_origin {
 };
 
 struct resolved_path {
-	char *path; /* canonical, in the sandbox */
+	char *path;		     /* canonical, in the sandbox */
 	enum resolved_origin origin; /* the strongest, if it has several */
-	bool transit;		/* RESOLVED_TRANSIT as well: may be looked at */
-	int fd;			/* O_PATH; -1 after resolved_close() */
-	uint32_t mode;		/* st_mode */
-	dev_t device;		/* st_rdev of a character device */
-	struct os_file_id file; /* as the kernel programs see it */
+	bool transit;		     /* RESOLVED_TRANSIT as well: may be looked at */
+	int fd;			     /* O_PATH; -1 after resolved_close() */
+	uint32_t mode;		     /* st_mode */
+	dev_t device;		     /* st_rdev of a character device */
+	struct os_file_id file;	     /* as the kernel programs see it */
 	bool names;		/* some entries of this directory are in struct resolved's names */
 	uint32_t subtree, self; /* OS_RIGHT_* */
 };
@@ -53,8 +54,7 @@ struct resolved {
 	size_t len, cap;
 	struct resolved_name *name;
 	size_t names;
-	char **warning; /* sentences: what the policy lists and the sandbox does not have */
-	size_t warnings;
+	struct sentences warnings; /* what the policy lists and the sandbox does not have */
 };
 
 #define RESOLVED_MAX 4096
@@ -64,8 +64,8 @@ struct resolve_request {
 	const Openshell__Compiled__V1__CompiledPolicy *policy;
 	int root_fd;			  /* the sandbox's root, O_PATH */
 	const struct mount_table *mounts; /* what is mounted in it */
-	const char *workdir; /* NULL = none */
-	const char *terminal; /* path of the pty's slave, NULL = none */
+	const char *workdir;		  /* NULL = none */
+	const char *terminal;		  /* path of the pty's slave, NULL = none */
 	bool gpu;
 };
 

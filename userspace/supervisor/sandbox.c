@@ -10,36 +10,7 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <string.h>
-
-#define FINDINGS_MAX 512
-
-static int finding(struct sandbox *sandbox, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static int finding(struct sandbox *sandbox, const char *fmt, ...)
-{
-	char **grown, *text;
-	va_list args;
-	int n;
-
-	if (sandbox->findings >= FINDINGS_MAX)
-		return 0;
-	va_start(args, fmt);
-	n = vasprintf(&text, fmt, args);
-	va_end(args);
-	if (n < 0)
-		return -ENOMEM;
-	grown = realloc(sandbox->finding, (sandbox->findings + 1) * sizeof(*grown));
-	if (!grown) {
-		free(text);
-		return -ENOMEM;
-	}
-	sandbox->finding = grown;
-	sandbox->finding[sandbox->findings++] = text;
-	return 0;
-}
 
 /* Which backend holds the files, or a refusal; says what is weaker. */
 static int choose_backend(struct sandbox *sandbox, const struct sandbox_spec *spec,
@@ -51,12 +22,13 @@ static int choose_backend(struct sandbox *sandbox, const struct sandbox_spec *sp
 	if (kernel->lsm)
 		return 0;
 	if (spec->require_lsm || spec->policy->hard_requirement)
-		return error_set(err, -EOPNOTSUPP,
-				 "BPF-LSM is not available here (%s) and %s; `openshell doctor` says "
-				 "what to change on this host",
-				 kernel->lsm_reason,
-				 spec->require_lsm ? "--require-lsm asks for it"
-						   : "the policy says hard_requirement");
+		return error_set(
+			err, -EOPNOTSUPP,
+			"BPF-LSM is not available here (%s) and %s; `openshell doctor` says "
+			"what to change on this host",
+			kernel->lsm_reason,
+			spec->require_lsm ? "--require-lsm asks for it"
+					  : "the policy says hard_requirement");
 	if (landlock_abi() < 1)
 		return error_set(err, -EOPNOTSUPP,
 				 "neither BPF-LSM (%s) nor Landlock is available here: the "
@@ -67,8 +39,11 @@ static int choose_backend(struct sandbox *sandbox, const struct sandbox_spec *sp
 				 "--audit and --learn need BPF-LSM, which is not available here "
 				 "(%s): Landlock cannot allow and tell",
 				 kernel->lsm_reason);
-	return finding(sandbox, "files are held by Landlock, because BPF-LSM is not available (%s); %s",
-		       kernel->lsm_reason, landlock_gaps_describe(landlock_abi(), gaps, sizeof(gaps)))
+	return sentences_add(
+		       &sandbox->findings,
+		       "files are held by Landlock, because BPF-LSM is not available (%s); %s",
+		       kernel->lsm_reason,
+		       landlock_gaps_describe(landlock_abi(), gaps, sizeof(gaps)))
 		       ? error_set(err, -ENOMEM, "out of memory")
 		       : 0;
 }
@@ -79,19 +54,22 @@ static int tell_report(struct sandbox *sandbox, const struct egress_report *repo
 	int r = 0;
 
 	if (report->names)
-		r = finding(sandbox,
-			    "%zu endpoints are names or need HTTP inspection, which this version "
-			    "does not enforce: they stay denied",
-			    report->names);
+		r = sentences_add(
+			&sandbox->findings,
+			"%zu endpoints are names or need HTTP inspection, which this version "
+			"does not enforce: they stay denied",
+			report->names);
 	if (!r && report->binaries)
-		r = finding(sandbox,
-			    "%zu binaries of network_policies do not exist in the sandbox: what "
-			    "only they may reach stays denied",
-			    report->binaries);
+		r = sentences_add(
+			&sandbox->findings,
+			"%zu binaries of network_policies do not exist in the sandbox: what "
+			"only they may reach stays denied",
+			report->binaries);
 	if (!r && report->truncated)
-		r = finding(sandbox,
-			    "a glob of network_policies matches more files than are looked at: some "
-			    "binaries stay denied; name them, or use a narrower glob");
+		r = sentences_add(
+			&sandbox->findings,
+			"a glob of network_policies matches more files than are looked at: some "
+			"binaries stay denied; name them, or use a narrower glob");
 	return r;
 }
 
@@ -113,8 +91,8 @@ static int write_generation(struct sandbox *sandbox, uint32_t generation,
 		if (r)
 			return r;
 	}
-	r = egress_write(kernel, sandbox->slot.slot, generation, policy, sandbox->root_fd,
-			 &report, err);
+	r = egress_write(kernel, sandbox->slot.slot, generation, policy, sandbox->root_fd, &report,
+			 err);
 	if (r)
 		goto fail;
 	sandbox->slot.endpoints |= report.entries > 0;
@@ -180,8 +158,8 @@ static int enforce(struct sandbox *sandbox, const struct sandbox_spec *spec, int
 	r = resolve(sandbox, spec->policy, &sandbox->resolved, err);
 	if (r)
 		return r;
-	for (size_t i = 0; i < sandbox->resolved.warnings; i++)
-		if (finding(sandbox, "%s", sandbox->resolved.warning[i]))
+	for (size_t i = 0; i < sandbox->resolved.warnings.len; i++)
+		if (sentences_add(&sandbox->findings, "%s", sandbox->resolved.warnings.item[i]))
 			return error_set(err, -ENOMEM, "out of memory");
 	r = write_generation(sandbox, generation, spec->policy, spec->digest, &sandbox->resolved,
 			     err);
@@ -241,7 +219,8 @@ int sandbox_start(const struct kernel *kernel, const struct sandbox_spec *spec,
 	}
 	r = choose_backend(sandbox, spec, err);
 	if (!r)
-		r = host_view_plan(spec->policy, spec->workdir, spec->id, kernel->lsm, &mounts, err);
+		r = host_view_plan(spec->policy, spec->workdir, spec->id, kernel->lsm, &mounts,
+				   err);
 	if (!r)
 		r = slot_take(kernel, spec->id, &sandbox->slot, err);
 	if (r)
@@ -274,8 +253,7 @@ static bool same_files(const struct resolved *a, const struct resolved *b)
 		return false;
 	for (size_t i = 0; i < a->len; i++)
 		if (strcmp(a->path[i].path, b->path[i].path) ||
-		    a->path[i].subtree != b->path[i].subtree ||
-		    a->path[i].self != b->path[i].self)
+		    a->path[i].subtree != b->path[i].subtree || a->path[i].self != b->path[i].self)
 			return false;
 	return true;
 }
@@ -327,9 +305,7 @@ void sandbox_free(struct sandbox *sandbox)
 	resolved_free(&sandbox->resolved);
 	mount_table_free(&sandbox->mounts);
 	safe_close(sandbox->root_fd);
-	for (size_t i = 0; i < sandbox->findings; i++)
-		free(sandbox->finding[i]);
-	free(sandbox->finding);
+	sentences_free(&sandbox->findings);
 	free(sandbox->workdir);
 	free(sandbox->terminal);
 	free(sandbox);

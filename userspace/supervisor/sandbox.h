@@ -42,11 +42,9 @@ struct sandbox {
 	struct resolved resolved;
 	struct mount_table mounts; /* of the sandbox */
 	int root_fd;		   /* its root, O_PATH: outlives its processes */
-	bool in_force; /* the maps hold `resolved`, and nothing older */
-	bool running;  /* the agent's program was started */
-	/* HIGH findings: sentences about what this host does not enforce of the policy */
-	char **finding;
-	size_t findings;
+	bool in_force;		   /* the maps hold `resolved`, and nothing older */
+	bool running;		   /* the agent's program was started */
+	struct sentences findings; /* what of the policy this host does not enforce: HIGH */
 	/* for later policy changes */
 	char *workdir, *terminal;
 	bool audit, gpu;
