@@ -3,8 +3,8 @@
 # Unit tests are built with gcc's sanitizers, fuzzers with clang's, programs for the VMs' guests
 # plainly. tests/run finds and runs them all.
 
-KERNELS      ?= 5.10,6.1,6.12
-VM_KERNELS   ?= 5.10,6.1,6.12,newest
+KERNELS      ?= 5.10,6.1,6.12,6.12-nolsm
+VM_KERNELS   ?= 5.10,6.1,6.12,newest,6.12-nolsm
 export FUZZ_SECONDS
 
 UNIT_TESTS  := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))

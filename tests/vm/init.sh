@@ -33,8 +33,9 @@ first()
 	done
 	mkdir -p /newroot/proc /newroot/sys /newroot/dev /newroot/run /newroot/tmp /newroot/mnt
 	cp -a /init /newroot/sbin/init
-	mount --move /proc /newroot/proc
-	mount --move /dev /newroot/dev
+	# Not util-linux's mount, which would look for a table of its own to update.
+	busybox mount --move /proc /newroot/proc
+	busybox mount --move /dev /newroot/dev
 	exec switch_root /newroot /sbin/init second
 }
 

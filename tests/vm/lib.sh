@@ -3,9 +3,7 @@
 #
 # What fetch.sh, run.sh and suite.sh share. Sourced, never run.
 
-# The matrix: name, then the suites to look in, best first. Names are what a caller says.
-VM_KERNELS="5.10 6.1 6.12 newest"
-
+# The matrix: what a caller says, then the suites to look in, best first.
 vm_suites()
 {
 	case $1 in

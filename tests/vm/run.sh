@@ -36,7 +36,8 @@ usage()
 
 kernel=${1:-}
 [ $# -gt 0 ] && shift
-timeout=300 memory=1024 lsm=landlock,lockdown,yama,integrity,apparmor,bpf icount= log= cmdline=
+timeout=300 memory=1024 lsm=landlock,lockdown,yama,integrity,apparmor,bpf
+icount='' log='' cmdline=''
 adds=()
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -166,8 +167,8 @@ rm -rf "$root"
 truncate -s 1G "$work/disk"
 mke2fs -q -F -t ext4 -O ^has_journal -E lazy_itable_init=1 "$work/disk"
 
-accel=(-accel tcg,thread=multi -smp 2)
-[ -z "$icount" ] || accel=(-accel tcg,thread=single -icount shift=0,sleep=off -smp 1)
+accel=(-accel "tcg,thread=multi" -smp 2)
+[ -z "$icount" ] || accel=(-accel "tcg,thread=single" -icount "shift=0,sleep=off" -smp 1)
 : > "$work/status"
 
 # One VM for each processor: a guest under test is mostly one busy thread.

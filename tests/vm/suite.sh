@@ -4,9 +4,10 @@
 # usage: tests/vm/suite.sh [--list] KERNEL [TEST..]
 #
 # Runs guest tests in one boot of that kernel and relays their TAP as one stream, every point named
-# `KERNEL TEST: description`. Guest tests are tests/vm/guest/test_*.sh and tests/guest/test_*.c;
-# on 5.10, which we refuse to run on, they are tests/vm/guest/refuse_*.sh instead. A test's time is
-# 300 s unless a script says `# timeout: N`. --list names them, one a line.
+# `KERNEL TEST: description`. Guest tests are tests/vm/guest/test_*.sh and tests/guest/test_*.c.
+# Two machines have tests of their own instead: on 5.10, which we refuse to run on, refuse_*, and on
+# KERNEL-nolsm, that kernel without bpf in its list of active LSMs, nolsm_*. A test's time is 300 s
+# unless a script says `# timeout: N`. --list names the tests, one a line.
 # The kernel's own log is part of the result: a warning or a bug report in it fails the suite.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -16,8 +17,11 @@ list=
 [ "${1:-}" != --list ] || { list=1; shift; }
 kernel=${1:?kernel}
 shift
-kind=test
-[ "$kernel" != 5.10 ] || kind=refuse
+machine=$kernel kind=test options=()
+case $kernel in
+5.10) kind=refuse ;;
+*-nolsm) kind=nolsm options=(--no-bpf-lsm) kernel=${kernel%-nolsm} ;;
+esac
 
 found=()
 for path in "$here"/guest/${kind}_*.sh "$top"/tests/guest/${kind}_*.c; do
@@ -33,4 +37,5 @@ if ! reason=$("$here/fetch.sh" "$kernel" 2>&1 > /dev/null); then
 	echo "1..0 # SKIP $(echo "$reason" | tail -n 1)"
 	exit 0
 fi
-exec "$here/run.sh" "$kernel" --timeout 2400 -- /t/suite "$kernel" "$@"
+exec "$here/run.sh" "$kernel" ${options[@]+"${options[@]}"} --timeout 2400 -- \
+	/t/suite "$machine" "$@"

@@ -3,6 +3,7 @@
 
 #include "common/cleanup.h"
 #include "supervisor/kernel_variant.h"
+#include "supervisor/probe.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -126,6 +127,27 @@ static int attach_all(struct bpf_object *object, const struct kernel *kernel, st
 	return 0;
 }
 
+/* The verifier's words are no answer on a kernel that is simply too old: say that instead. */
+static int core_refused(int result, struct error *err)
+{
+	struct probe probe = {};
+	char lacking[128];
+	int r = -EPERM;
+
+	if (!probe_open(&probe)) {
+		r = probe_floor(&probe, lacking, sizeof(lacking));
+		probe_close(&probe);
+	}
+	if (r == -ENOSYS)
+		return error_set(err, -ENOTSUP,
+				 "this kernel is too old: it lacks %s; use Linux 5.15 or newer",
+				 lacking);
+	return error_set(err, result == -EPERM ? -EPERM : -ENOTSUP,
+			 "the kernel refused the core programs (%s); `openshell doctor` says what "
+			 "is missing. %s",
+			 strerror(-result), log_tail());
+}
+
 static int load_core(struct kernel *kernel, struct error *err)
 {
 	struct core_bpf *core = core_bpf__open();
@@ -138,10 +160,7 @@ static int load_core(struct kernel *kernel, struct error *err)
 	core->rodata->os_root_level = kernel->tree.agents_level;
 	r = bpf_object__load(core->obj);
 	if (r) {
-		error_set(err, r == -EPERM ? -EPERM : -ENOTSUP,
-			  "the kernel refused the core programs (%s); `openshell doctor` says what "
-			  "is missing. %s",
-			  strerror(-r), log_tail());
+		r = core_refused(r, err);
 		goto out;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(shared_maps); i++) {
