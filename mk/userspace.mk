@@ -37,9 +37,15 @@ $(BUILD)/libopenshell.a: $(call objects,obj,$(COMMON_SRC) $(SUPER_SRC))
 $(BUILD)/libopenshell-san.a: $(call objects,san,$(COMMON_SRC) $(SUPER_SRC))
 	rm -f $@ && $(AR) rcs $@ $^
 
-# SHA-256 is all that is used of libcrypto; loading and relocating the shared one takes longer than
-# everything else that happens before main().
-PROGRAM_LDLIBS := $(patsubst -lcrypto,-l:libcrypto.a,$(LDLIBS))
+# Linked into the programs where the archive is there: a start is short, and loading and relocating
+# shared libraries, libcrypto above all for its SHA-256, was a third of it. Not libelf, whose archive
+# wants other libraries on other distributions.
+ARCHIVE_DIR    := /usr/lib/$(shell $(CC) -print-multiarch)
+archive         = $(or $(firstword $(wildcard $(1:%=$(ARCHIVE_DIR)/%.a))),$(2))
+PROGRAM_LDLIBS := $(call archive,libbpf,-lbpf) -lelf -lz $(call archive,libprotobuf-c,-lprotobuf-c) \
+                  $(call archive,libyaml,-lyaml) $(call archive,libjansson,-ljansson) \
+                  $(call archive,libcrypto,-lcrypto) -lcap -lseccomp \
+                  $(call archive,libuv_a libuv,-luv) -lpthread -ldl
 
 PROGRAMS := $(BUILD)/bin/openshell
 

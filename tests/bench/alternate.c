@@ -2,9 +2,10 @@
 /*
  * usage: alternate [-n PAIRS] [-w WARM-UPS] [-a PATH | -p PATH] A.. :: B..
  *
- * Runs two commands in turn, A B A B, and prints how long each took from fork to wait: ratio of
- * the medians, the ratios of single pairs at their quartiles and extremes, both medians in ms.
- * Standard output and error of the commands go to /dev/null; a command that fails ends everything.
+ * Runs two commands in turn, A B A B, and prints for the time from fork to wait, and for the
+ * processor time of all their processes: ratio of the medians, the ratios of single pairs at their
+ * quartiles and extremes, both medians in ms. Their output goes to /dev/null; a command that
+ * fails ends everything.
  * -a: before each A wait up to a minute until PATH is absent; -p: refuse to go on unless it is
  * present. Somebody else's use of the same kernel side would make it another benchmark.
  */
@@ -14,15 +15,21 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define ABSENT_TIMEOUT_MS 60000
 
-static double run(char **argv)
+struct figures {
+	double wall[FIGURES_MAX], cpu[FIGURES_MAX];
+};
+
+static void run(char **argv, struct figures *figures, size_t i)
 {
 	double start = figures_now_ms();
 	pid_t pid = vfork();
+	struct rusage usage;
 	int status;
 
 	if (pid == 0) {
@@ -33,7 +40,7 @@ static double run(char **argv)
 		execvp(argv[0], argv);
 		_exit(127);
 	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid) {
+	if (pid < 0 || wait4(pid, &status, 0, &usage) != pid) {
 		perror("alternate: cannot run");
 		exit(1);
 	}
@@ -41,7 +48,9 @@ static double run(char **argv)
 		fprintf(stderr, "alternate: %s failed (wait status 0x%x)\n", argv[0], status);
 		exit(1);
 	}
-	return figures_now_ms() - start;
+	figures->wall[i] = figures_now_ms() - start;
+	figures->cpu[i] = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e3 +
+			  (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e3;
 }
 
 static void need(const char *absent, const char *present)
@@ -62,9 +71,24 @@ static void need(const char *absent, const char *present)
 	}
 }
 
+static void print(const char *what, double *a, double *b, size_t n)
+{
+	static double ratio[FIGURES_MAX];
+
+	for (size_t i = 0; i < n; i++)
+		ratio[i] = a[i] / b[i];
+	figures_sort(a, n);
+	figures_sort(b, n);
+	figures_sort(ratio, n);
+	printf("%s\t%.2f\t%.2f..%.2f\t%.2f..%.2f\t%.1f\t%.1f\n", what,
+	       figures_at(a, n, 0.5) / figures_at(b, n, 0.5), figures_at(ratio, n, 0.25),
+	       figures_at(ratio, n, 0.75), ratio[0], ratio[n - 1], figures_at(a, n, 0.5),
+	       figures_at(b, n, 0.5));
+}
+
 int main(int argc, char **argv)
 {
-	static double a[FIGURES_MAX], b[FIGURES_MAX], ratio[FIGURES_MAX];
+	static struct figures a, b;
 	const char *absent = NULL, *present = NULL;
 	size_t pairs = 15, warm_ups = 2;
 	char **second = NULL;
@@ -102,21 +126,15 @@ int main(int argc, char **argv)
 	}
 	for (size_t i = 0; i < warm_ups; i++) {
 		need(absent, present);
-		run(argv + optind);
-		run(second);
+		run(argv + optind, &a, 0);
+		run(second, &b, 0);
 	}
 	for (size_t i = 0; i < pairs; i++) {
 		need(absent, present);
-		a[i] = run(argv + optind);
-		b[i] = run(second);
-		ratio[i] = a[i] / b[i];
+		run(argv + optind, &a, i);
+		run(second, &b, i);
 	}
-	figures_sort(a, pairs);
-	figures_sort(b, pairs);
-	figures_sort(ratio, pairs);
-	printf("%.2f\t%.2f..%.2f\t%.2f..%.2f\t%.1f\t%.1f\n",
-	       figures_at(a, pairs, 0.5) / figures_at(b, pairs, 0.5),
-	       figures_at(ratio, pairs, 0.25), figures_at(ratio, pairs, 0.75), ratio[0],
-	       ratio[pairs - 1], figures_at(a, pairs, 0.5), figures_at(b, pairs, 0.5));
+	print("wall", a.wall, b.wall, pairs);
+	print("cpu", a.cpu, b.cpu, pairs);
 	return 0;
 }

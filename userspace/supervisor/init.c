@@ -427,6 +427,6 @@ void init_main(const struct init_context *context)
 	close_range(STDIN_FILENO, STDERR_FILENO, 0);
 	safe_close(FD_STATUS);
 	safe_close(landlock_fd);
-	init_memory_shed(memory_fd);
+	init_memory_shed(memory_fd, __builtin_frame_address(0));
 	supervise(agent, signal_fd);
 }

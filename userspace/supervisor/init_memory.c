@@ -9,6 +9,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#define PAGE ((uintptr_t)4096)
+
+/* Of the dynamic loader. */
+extern void *__libc_stack_end;
+
 struct mapping {
 	uintptr_t start, end;
 	uint64_t device, inode; /* inode 0: no file */
@@ -19,7 +24,8 @@ struct mapping {
 struct keep {
 	uintptr_t code, library, stack, thread; /* addresses in what stays as a whole */
 	struct mapping code_file, library_file; /* and every other mapping of these files */
-	uintptr_t last_end; /* end of the file mapping kept last: its .bss follows */
+	uintptr_t last_end;		  /* end of the file mapping kept last: its .bss follows */
+	uintptr_t stack_start, stack_end; /* the stack's mapping */
 };
 
 static uint64_t parse_number(const char **p, unsigned int base)
@@ -118,10 +124,36 @@ static void unmap(struct keep *keep, const struct mapping *mapping)
 		keep->last_end = mapping->end;
 		return;
 	}
+	if (contains(mapping, keep->stack)) {
+		keep->stack_start = mapping->start;
+		keep->stack_end = mapping->end;
+	}
 	if (mapping->special || mapping->start == keep->last_end ||
 	    contains(mapping, keep->stack) || contains(mapping, keep->thread))
 		return;
 	munmap((void *)mapping->start, mapping->end - mapping->start);
+}
+
+static void discard(uintptr_t start, uintptr_t end)
+{
+	start = (start + PAGE - 1) & ~(PAGE - 1);
+	end &= ~(PAGE - 1);
+	if (start < end)
+		madvise((void *)start, end - start, MADV_DONTNEED);
+}
+
+/*
+ * What setting up has left below this frame, and the supervisor's frames above @frame, which is
+ * never returned from; a page of distance to each. At the stack's very end are the arguments that
+ * ps shows, and before them is where the C library says that the first frame began.
+ */
+static void shed_stack(const struct keep *keep, uintptr_t frame)
+{
+	uintptr_t first = (uintptr_t)__libc_stack_end;
+
+	discard(keep->stack_start, keep->stack - PAGE);
+	if (first >= keep->stack_start && first < keep->stack_end)
+		discard(frame + PAGE, first);
 }
 
 int init_memory_open(void)
@@ -129,7 +161,7 @@ int init_memory_open(void)
 	return open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
 }
 
-void init_memory_shed(int fd)
+void init_memory_shed(int fd, const void *frame)
 {
 	struct keep keep = {
 		.code = (uintptr_t)init_memory_shed,
@@ -144,6 +176,7 @@ void init_memory_shed(int fd)
 		visit_all(fd, find, &keep);
 		if (keep.code_file.inode && keep.library_file.inode)
 			visit_all(fd, unmap, &keep);
+		shed_stack(&keep, (uintptr_t)frame);
 	}
 #endif
 	safe_close(fd);

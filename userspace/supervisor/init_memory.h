@@ -12,8 +12,9 @@
 int init_memory_open(void);
 
 /*
- * Unmap what init does not need, and close @fd. After this, nothing that the supervisor allocated
- * may be touched, no library but the C library called, and nothing returned to that was entered
- * with data from there.
+ * Unmap what init does not need, and close @fd. @frame is the frame of a function that is never
+ * returned from: what is on the stack above it goes as well. After this, nothing that the
+ * supervisor allocated may be touched, no library but the C library called, and nothing returned to
+ * that was entered with data from there.
  */
-void init_memory_shed(int fd);
+void init_memory_shed(int fd, const void *frame);

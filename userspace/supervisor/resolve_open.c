@@ -149,13 +149,13 @@ static int look_through(struct loader_search *search, const char *path, bool mul
 	int r = 0;
 
 	while (dir && !r && (entry = readdir(dir))) {
+		bool loader = is_loader(entry->d_name);
 		char full[PATH_MAX];
 
+		if (!loader && !(multiarch && strstr(entry->d_name, "-linux-")))
+			continue;
 		snprintf(full, sizeof(full), "%s/%s", path, entry->d_name);
-		if (is_loader(entry->d_name))
-			r = search->found(search->arg, full);
-		else if (multiarch && strstr(entry->d_name, "-linux-"))
-			r = look_through(search, full, false);
+		r = loader ? search->found(search->arg, full) : look_through(search, full, false);
 	}
 	return r;
 }

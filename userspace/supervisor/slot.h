@@ -8,7 +8,7 @@
 
 #include "supervisor/kernel.h"
 
-#define SLOT_RING_BYTES 65536
+#define SLOT_RING_BYTES 32768
 
 struct slot {
 	uint32_t slot;
