@@ -42,9 +42,13 @@ if [ -z "$dir" ]; then
 	echo "tour: neither /tmp, /var/tmp nor /srv can be written to and executed from" >&2
 	exit 1
 fi
+if ! ip link set lo up; then
+	echo "tour: cannot set up the loopback device of a network namespace" >&2
+	exit 1
+fi
 if ! "$openshell" doctor >"$dir/doctor"; then
 	echo "tour: no policy can be enforced on this host; what openshell doctor says is missing:" >&2
-	grep -A 2 -E '^  (missing|unknown) ' "$dir/doctor" >&2
+	grep -A 2 -E '^  (missing|unknown) +(kernel|bpf|cgroup|program|map)[.]' "$dir/doctor" >&2
 	exit 1
 fi
 
@@ -162,10 +166,6 @@ chown -R $uid:$uid "$dir"
 chmod 755 "$dir" "$dir/tools/agent"
 
 # A server that answers at every address of this namespace.
-if ! ip link set lo up; then
-	echo "tour: cannot set up the loopback device of a network namespace" >&2
-	exit 1
-fi
 for address in 192.0.2.10 198.51.100.7 169.254.169.254; do
 	ip address add $address/32 dev lo || exit 1
 done
