@@ -106,6 +106,7 @@ ok $? "takes less than ${DOCTOR_LIMIT_MS:-2000} ms"
 if [ "$(id -u)" -ne 0 ]; then
 	skip "as nobody" "needs root"
 	skip "leaves no cgroup, mount or program" "needs root"
+	skip "says the same of the network without a loopback device" "needs root"
 	skip "says that it cannot enforce without cgroup v2" "needs root"
 else
 	as_nobody "$dir/openshell" doctor -o json >"$dir/nobody"
@@ -129,6 +130,9 @@ else
 	[ "$(wc -l </proc/mounts)" -eq "$mounts" ]
 	ok $? "leaves no mount"
 
+	[ "$(unshare -n "$dir/openshell" doctor -o json >"$dir/lone"; status_of "$dir/lone" cgroup.denial)" = \
+		"$(status_of "$dir/json" cgroup.denial)" ]
+	ok $? "says the same of the network without a loopback device"
 	unshare -m sh -c 'umount -a -t cgroup2 && exec "$@"' sh "$dir/openshell" doctor -o json >"$dir/none"
 	[ $? -eq 1 ] && grep -q '"can_enforce": false' "$dir/none" &&
 		[ "$(status_of "$dir/none" cgroup.v2)" = missing ]

@@ -188,7 +188,8 @@ static void try_child(int cgroup, struct probe_cgroup_trial *t)
 	t->clone3 = 0;
 	r = reap(pid);
 	if (t->attach == 0)
-		t->denial = r == 0 && connect_somewhere() == 0 ? 0 : -ENOTRECOVERABLE;
+		/* Any other error, such as a loopback device that is down, is not the program's. */
+		t->denial = r == 0 && connect_somewhere() != -EPERM ? 0 : -ENOTRECOVERABLE;
 }
 
 void probe_cgroup_try(const char *path, struct probe_cgroup_trial *ret_trial)
