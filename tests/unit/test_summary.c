@@ -57,6 +57,19 @@ static void a_quiet_run_says_nothing(void **state)
 	summary_free(s);
 }
 
+static void the_root_gets_no_line(void **state)
+{
+	struct summary *s = summary_new();
+
+	add_file(s, "/", OS_RIGHT_READ, OS_EVENT_DENIED);
+	assert_null(strstr(print(s, NULL), "read_only"));
+	assert_non_null(strstr(text, "1 of them are about / itself"));
+	add_file(s, "/srv/in", OS_RIGHT_READ, OS_EVENT_DENIED);
+	assert_non_null(strstr(print(s, NULL), "      - /srv/in\n"));
+	assert_null(strstr(text, "- /\n"));
+	summary_free(s);
+}
+
 static void denials_are_counted_with_what_would_allow_them(void **state)
 {
 	struct summary *s = summary_new();
@@ -183,6 +196,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_quiet_run_says_nothing),
+		cmocka_unit_test(the_root_gets_no_line),
 		cmocka_unit_test(denials_are_counted_with_what_would_allow_them),
 		cmocka_unit_test(the_lines_are_a_policy),
 		cmocka_unit_test(several_programs_and_audit),

@@ -112,7 +112,9 @@ static int make_environment(struct run *run, struct error *err)
 			r = add_variable(run, kept_variables[i], value, err);
 	}
 	if (!r)
-		r = add_variable(run, "HOME", run->identity.home, err);
+		/* An identity without a home of its own gets the sandbox's own writable place. */
+		r = add_variable(run, "HOME",
+				 strcmp(run->identity.home, "/") ? run->identity.home : "/tmp", err);
 	if (!r)
 		r = add_variable(run, "SHELL", run->identity.shell, err);
 	if (!r)

@@ -25,6 +25,7 @@ struct summary {
 	void *tree; /* of struct denial */
 	size_t kinds;
 	uint64_t denied, audited, unlisted, ungrantable;
+	uint64_t root; /* about "/" itself */
 	bool grants_full;
 	struct event_grants grants;
 };
@@ -119,6 +120,11 @@ void summary_add(struct summary *summary, const struct event *event)
 	else
 		summary->audited++;
 	count_kind(summary, event);
+	/* A line for "/" would grant every file there is, for having looked at one directory. */
+	if (event->path_state == EVENT_PATH_FULL && !strcmp(event->path, "/")) {
+		summary->root++;
+		return;
+	}
 	r = event_grants_add(&summary->grants, event);
 	if (r == 0)
 		summary->ungrantable++;
@@ -195,7 +201,7 @@ static void print_grants(struct summary *s, FILE *out)
 	if (event_grants_collapse(g, 0, GRANT_LINES) < 0)
 		merged = true;
 	fprintf(out, "These lines in the policy would allow %s:\n",
-		s->ungrantable ? "what a policy can allow of it" : "it");
+		s->ungrantable || s->root ? "what a policy can allow of it" : "it");
 	event_yaml_print(g, GRANT_LINES, out);
 	if (merged || s->grants_full)
 		fprintf(out, "  # directories stand for their files; `openshell run --learn "
@@ -238,6 +244,11 @@ void summary_print(struct summary *summary, const struct summary_losses *losses,
 				"%" PRIu64 " of them no policy can allow, or the policy "
 				"forbids them by name.\n",
 				summary->ungrantable);
+		if (summary->root)
+			fprintf(out,
+				"%" PRIu64 " of them are about / itself; listing it would open the "
+				"whole host, so there is no line for it.\n",
+				summary->root);
 	}
 	if (losses)
 		print_losses(losses, out);
