@@ -34,6 +34,7 @@ include mk/bpf.mk
 include mk/userspace.mk
 include mk/test.mk
 include mk/bench.mk
+include mk/enforce.mk
 
 .PHONY: all deps run check lint bench fuzz vmcheck install clean
 
