@@ -87,4 +87,40 @@ int BPF_PROG(inode_readlink, struct dentry *dentry, int ret)
 	return attribute(dentry, OS_RIGHT_STAT, OS_HOOK_INODE_READLINK, ret);
 }
 
+/*
+ * Access control lists are extended attributes to the caller, and have hooks of their own from
+ * Linux 6.2 on: the three above are not asked about them there.
+ */
+SEC("lsm/inode_set_acl")
+int BPF_PROG(inode_set_acl, void *idmap, struct dentry *dentry, const char *name, void *acl,
+	     int ret)
+{
+	return attribute(dentry, OS_RIGHT_ATTR, OS_HOOK_INODE_SETXATTR, ret);
+}
+
+SEC("lsm/inode_remove_acl")
+int BPF_PROG(inode_remove_acl, void *idmap, struct dentry *dentry, const char *name, int ret)
+{
+	return attribute(dentry, OS_RIGHT_ATTR, OS_HOOK_INODE_REMOVEXATTR, ret);
+}
+
+SEC("lsm/inode_get_acl")
+int BPF_PROG(inode_get_acl, void *idmap, struct dentry *dentry, const char *name, int ret)
+{
+	return attribute(dentry, OS_RIGHT_STAT, OS_HOOK_INODE_GETXATTR, ret);
+}
+
+/* file_setattr(2) and file_getattr(2): inode flags by path, Linux 6.17. */
+SEC("lsm/inode_file_setattr")
+int BPF_PROG(inode_file_setattr, struct dentry *dentry, void *attr, int ret)
+{
+	return attribute(dentry, OS_RIGHT_ATTR, OS_HOOK_INODE_SETATTR, ret);
+}
+
+SEC("lsm/inode_file_getattr")
+int BPF_PROG(inode_file_getattr, struct dentry *dentry, void *attr, int ret)
+{
+	return attribute(dentry, OS_RIGHT_STAT, OS_HOOK_INODE_GETATTR, ret);
+}
+
 char LICENSE[] SEC("license") __attribute__((weak)) = "Dual BSD/GPL";

@@ -31,6 +31,12 @@ static int do_read(char **arg)
 	return fd < 0 ? -errno : act_result(read(fd, &byte, 1));
 }
 
+/* A device, whose contents are nobody's business. */
+static int do_open(char **arg)
+{
+	return open_close(arg[0], O_RDONLY | O_NONBLOCK | O_NOCTTY);
+}
+
 static int do_write(char **arg)
 {
 	return open_close(arg[0], O_WRONLY);
@@ -300,6 +306,7 @@ static int do_setflags_xattr(char **arg)
 }
 
 #ifndef SYS_file_setattr
+#define SYS_file_getattr 468
 #define SYS_file_setattr 469 /* Linux 6.17 */
 #endif
 
@@ -313,6 +320,14 @@ static int do_file_setattr(char **arg)
 
 	return act_result(
 		syscall(SYS_file_setattr, AT_FDCWD, arg[0], &attr, sizeof(attr), 0));
+}
+
+static int do_file_getattr(char **arg)
+{
+	unsigned char attr[24];
+
+	return act_result(
+		syscall(SYS_file_getattr, AT_FDCWD, arg[0], attr, sizeof(attr), 0));
 }
 
 /* Name a file by its handle, then open it past every path. */
@@ -333,6 +348,7 @@ static int do_handle(char **arg)
 
 const struct act acts_file[] = {
 	{"read", do_read},
+	{"open", do_open},
 	{"write", do_write},
 	{"append", do_append},
 	{"rdwr", do_rdwr},
@@ -367,6 +383,7 @@ const struct act acts_file[] = {
 	{"setversion_ext4", do_setversion_ext4},
 	{"setflags", do_setflags},
 	{"setflags_xattr", do_setflags_xattr},
+	{"file_getattr", do_file_getattr},
 	{"file_setattr", do_file_setattr},
 	{"handle", do_handle},
 	{NULL, NULL},

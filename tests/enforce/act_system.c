@@ -15,6 +15,7 @@
 #include <sys/klog.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -236,6 +237,17 @@ static int do_join_cgroup(char **arg)
 	return fd < 0 ? -errno : act_result(write(fd, "0", 1));
 }
 
+/* A cgroup of our own below the one whose directory is arg[0]. */
+static int do_nest_cgroup(char **arg)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/nested-%d", arg[0], getpid());
+	if (mkdir(path, 0755) < 0)
+		return -errno;
+	return act_result(rmdir(path));
+}
+
 const struct act acts_system[] = {
 	{"mount", do_mount},
 	{"bind_mount", do_bind_mount},
@@ -265,5 +277,6 @@ const struct act acts_system[] = {
 	{"use_capability", do_use_capability},
 	{"syscall", do_syscall},
 	{"join_cgroup", do_join_cgroup},
+	{"nest_cgroup", do_nest_cgroup},
 	{NULL, NULL},
 };

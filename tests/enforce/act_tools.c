@@ -37,6 +37,9 @@ int act_spawn(int fd, const char *path, char *const argv[])
 	if (pid < 0)
 		return -errno;
 	if (pid == 0) {
+		/* What the program has to say is not an answer of ours. */
+		close(STDOUT_FILENO);
+		close(STDERR_FILENO);
 		if (fd >= 0)
 			execveat(fd, path, argv, empty, path[0] ? 0 : AT_EMPTY_PATH);
 		else

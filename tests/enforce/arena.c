@@ -79,11 +79,11 @@ static void make_program(const struct stage *stage, const char *path)
 		stage_die("chmod %s: %s", path, strerror(errno));
 }
 
-static void make_script(const struct stage *stage, const char *path)
+static void make_script(const struct stage *stage, const char *path, const char *interpreter)
 {
 	_cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
 
-	if (fd < 0 || dprintf(fd, "#!%s\n", stage_path(stage, "bin/act")) < 0 || fchmod(fd, 0755))
+	if (fd < 0 || dprintf(fd, "#!%s\n", stage_path(stage, interpreter)) < 0 || fchmod(fd, 0755))
 		stage_die("write %s: %s", path, strerror(errno));
 	own(path);
 }
@@ -118,8 +118,10 @@ void arena_fixture(struct stage *stage, char kind, const char *path)
 {
 	bool there = !faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW);
 
-	if (kind == 'X' || (there && strchr("KPHUCSG", kind)))
+	if (kind == 'X' || (there && strchr("KPHIUCSG", kind)))
 		return;
+	if (kind == 'M')
+		umount2(path, MNT_DETACH);
 	remove_all(path);
 	switch (kind) {
 	case 'N':
@@ -141,7 +143,15 @@ void arena_fixture(struct stage *stage, char kind, const char *path)
 		own(path);
 		break;
 	case 'H':
-		make_script(stage, path);
+		make_script(stage, path, "bin/act");
+		break;
+	case 'I':
+		make_script(stage, path, "ro/program");
+		break;
+	case 'M':
+		make_directory(path);
+		if (mount("none", path, "tmpfs", 0, NULL))
+			stage_die("mount %s: %s", path, strerror(errno));
 		break;
 	case 'U':
 		make_program(stage, path);
@@ -179,12 +189,19 @@ void stage_prepare(struct stage *stage, const char *words, char ret[static 1024]
 
 			arena_fixture(stage, word[0], path);
 			word = (char *)path;
+		} else if (!strncmp(word, "$cgroup", 7)) {
+			n += (size_t)snprintf(ret + n, 1024 - n, " %s", stage->cgroup);
+			word += 7;
+			n += (size_t)snprintf(ret + n, 1024 - n, "%s", word);
+			continue;
 		} else if (!strcmp(word, "$victim") || !strcmp(word, "$neighbour")) {
 			snprintf(number, sizeof(number), "%d",
 				 word[1] == 'v' ? stage->victim : stage->neighbour);
 			word = number;
 		} else if (!strcmp(word, "$abstract")) {
 			word = stage->abstract;
+		} else if (!strcmp(word, "$datagram")) {
+			word = stage->datagram;
 		}
 		n += (size_t)snprintf(ret + n, 1024 - n, "%s%s", n ? " " : "", word);
 		if (n >= 1024)
@@ -215,14 +232,12 @@ static void make_deep(const char *path)
 /* nftw() wants paths that fit; a tree this deep is taken apart from within. */
 static void remove_deep(const char *path)
 {
-	char command[600];
-
 	/* From the top: everything below moves up one level, then goes. */
 	for (int depth = 0; depth <= DEEP_MAX + 1; depth++) {
-		char from[600], to[600];
+		char file[600], from[600], to[600];
 
-		snprintf(command, sizeof(command), "%s/f", path);
-		unlink(command);
+		snprintf(file, sizeof(file), "%s/f", path);
+		unlink(file);
 		snprintf(from, sizeof(from), "%s/d", path);
 		snprintf(to, sizeof(to), "%s.below", path);
 		if (rename(from, to)) {
@@ -271,11 +286,15 @@ void arena_make(struct stage *stage)
 	static const char *const after[] = {
 		"ro/rw",     "rw/ro",	  "rw/ro/rw",	 "rw/deny",    "rw/deny/rw", "rw/moves",
 		"rw/parent", "rw/programs", "tmpfs/ro",	 "tmpfs/deny", "ro/bound",   "rw/bound",
-		"out/mount", "rw/mount",
+		"out/mount", "out/parts",
 	};
 	static const char *const files[] = {
-		"rw/secret",	"rw/secret2",	  "rw/moves/secret", "ro/secret",  "rw/frozen",
-		"one/granted",	"rw/parent/frozen", "tmpfs/secret",  "out/secret",
+		"rw/secret",	   "rw/secret.unlink", "rw/secret.rename", "rw/secret.link",
+		"rw/secret.swap",  "rw/secret.gone",   "rw/secret.linked", "rw/moves/secret",
+		"rw/moves/plain",  "rw/deny/held",     "rw/plain",	    "ro/secret",
+		"ro/plain",	   "rw/frozen",	       "rw/frozen.unlink", "rw/frozen.rename",
+		"rw/frozen.link",  "one/granted",      "rw/parent/frozen", "tmpfs/secret",
+		"out/secret",
 	};
 	char options[512];
 
@@ -308,19 +327,21 @@ void arena_make(struct stage *stage)
 		make_file(stage_path(stage, files[i]));
 	arena_fixture(stage, 'P', stage_path(stage, "bin/denied"));
 	arena_fixture(stage, 'P', stage_path(stage, "ro/denied"));
+	arena_fixture(stage, 'P', stage_path(stage, "ro/program"));
+	/* Hard links that were there before any sandbox. */
+	if (link(stage_path(stage, "rw/secret.linked"), stage_path(stage, "rw/hard")) ||
+	    link(stage_path(stage, "rw/deny/held"), stage_path(stage, "rw/hard.held")))
+		stage_die("link: %s", strerror(errno));
 	/* What is denied, bound to where reading is allowed; what is not listed, to where writing is. */
 	if (mount(stage_path(stage, "rw/deny"), stage_path(stage, "ro/bound"), NULL, MS_BIND, NULL) ||
 	    mount(stage_path(stage, "out/mount"), stage_path(stage, "rw/bound"), NULL, MS_BIND, NULL))
 		stage_die("bind: %s", strerror(errno));
 	make_deep(stage_path(stage, "rw/deep"));
-	/* Nobody else's business. */
-	if (chmod(stage_path(stage, "out"), 0755))
-		stage_die("chmod: %s", strerror(errno));
 }
 
 void arena_remove(struct stage *stage)
 {
-	static const char *const mounts[] = {"ro/bound", "rw/bound", "tmpfs", "overlay"};
+	static const char *const mounts[] = {"ro/bound", "rw/bound", "tmpfs", "overlay", "out/parts/mount"};
 
 	for (size_t i = 0; i < ARRAY_LEN(mounts); i++)
 		umount2(stage_path(stage, mounts[i]), MNT_DETACH);

@@ -67,19 +67,16 @@ struct row {
 	int lsm, landlock;   /* what the caller gets */
 	int outside;	     /* what it gets without a sandbox */
 	uint64_t hooks;	     /* one of them denies it under bpf-lsm; 0: something before them */
-	/* landlock: stays possible until this gap (landlock_gaps[]) is closed; then `landlock` */
-	const char *gap;
-	const char *by; /* what denies where no hook does, or why the act is possible */
 	unsigned int flags;
+	const char *by; /* what denies it where no hook does; why it is possible where it is */
+	/* landlock_gaps[] has it: possible until that is closed, `landlock` is the answer then */
+	const char *gap;
+	int event; /* what the denial's event says, where that is not the caller's errno */
 };
 
-#define ROW_LSM_ONLY	  (1u << 0) /* needs bpf-lsm to be tried */
-#define ROW_LANDLOCK_ONLY (1u << 1)
-#define ROW_ROOT_OUTSIDE  (1u << 2) /* outside it takes root */
-#define ROW_NOT_OUTSIDE	  (1u << 3) /* not done outside: it would change the machine, or has no meaning */
-#define ROW_NOT_AUDITED	  (1u << 4) /* not done in audit mode: it would succeed and break the stage */
-#define ROW_URING	  (1u << 5) /* where the kernel has io_uring switched on */
-#define ROW_HOOK_MAY_LACK (1u << 6) /* the hook is not in every kernel; then `by` holds */
+#define ROW_LSM		(1u << 0) /* has no meaning under landlock */
+#define ROW_ROOT	(1u << 1) /* without a sandbox it takes root */
+#define ROW_NOT_OUTSIDE (1u << 2) /* would change the machine, or has no meaning there */
 
-extern const struct row rows[];
-extern const size_t rows_len;
+extern const struct row rows[], rows_system[];
+extern const size_t rows_len, rows_system_len;

@@ -27,12 +27,14 @@ static const char main_policy[] =
 	"version: 1\n"
 	"filesystem_policy:\n"
 	"  include_workdir: false\n"
-	"  read_only: [@/bin, @/ro, @/rw/ro, @/rw/frozen, @/rw/parent/frozen, @/tmpfs/ro,\n"
-	"              @/overlay/ro]\n"
+	"  read_only: [@/bin, @/ro, @/rw/ro, @/rw/frozen, @/rw/frozen.unlink, @/rw/frozen.rename,\n"
+	"              @/rw/frozen.link, @/rw/parent/frozen, @/tmpfs/ro, @/overlay/ro]\n"
 	"  read_write: [@/rw, @/ro/rw, @/rw/ro/rw, @/rw/deny/rw, @/tmpfs, @/overlay,\n"
 	"               @/one/granted]\n"
-	"  deny: [@/rw/deny, @/rw/secret, @/rw/secret2, @/rw/moves/secret, @/rw/later,\n"
-	"         @/ro/secret, @/tmpfs/deny, @/tmpfs/secret, @/overlay/deny, @/overlay/secret]\n";
+	"  deny: [@/rw/deny, @/rw/secret, @/rw/secret.unlink, @/rw/secret.rename, @/rw/secret.link,\n"
+	"         @/rw/secret.swap, @/rw/secret.gone, @/rw/secret.linked, @/rw/moves/secret,\n"
+	"         @/rw/later, @/ro/secret, @/tmpfs/deny, @/tmpfs/secret, @/overlay/deny,\n"
+	"         @/overlay/secret]\n";
 
 static const char exec_policy[] =
 	"version: 1\n"
@@ -72,7 +74,12 @@ const char *stage_path(const struct stage *stage, const char *path)
 	static unsigned int next;
 	char *to = buf[next++ % ARRAY_LEN(buf)];
 
-	if (path[0] == '/')
+	const char *at = path[0] == '/' ? strchr(path, '@') : NULL;
+
+	if (at)
+		snprintf(to, sizeof(buf[0]), "%.*s%s%s", (int)(at - path), path, stage->top,
+			 at + 1);
+	else if (path[0] == '/')
 		snprintf(to, sizeof(buf[0]), "%s", path);
 	else
 		snprintf(to, sizeof(buf[0]), "%s/%s", stage->top, path);
@@ -116,7 +123,7 @@ static void __attribute__((noreturn)) serve(const struct stage *stage, int in, i
 	char *argv[] = {(char *)stage_path(stage, "bin/act"), "serve", NULL};
 	char *envp[] = {"SECRET=of-the-victim", NULL};
 
-	if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(stage->foreign, FOREIGN_FD) < 0)
+	if (chdir(stage_path(stage, "bin")) || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(stage->foreign, FOREIGN_FD) < 0)
 		_exit(125);
 	execve(argv[0], argv, envp);
 	_exit(124);
@@ -401,11 +408,17 @@ void stage_set_up(struct stage *stage)
 	if (act_unix(SOCK_STREAM, stage->abstract, true, true, &fd))
 		stage_die("abstract socket: %s", strerror(errno));
 	stage->kept[stage->kept_len++] = fd;
+	snprintf(stage->datagram, sizeof(stage->datagram), "%s-datagram", stage->abstract);
+	if (act_unix(SOCK_DGRAM, stage->datagram, true, true, &fd))
+		stage_die("abstract socket: %s", strerror(errno));
+	stage->kept[stage->kept_len++] = fd;
 	matrix_make_sockets(stage);
 	stage->victim = start_victim();
 	stage->passer = start_passer(stage_path(stage, "rw/pass.sock"));
 
 	start_agent(stage, WHO_AGENT, "enforce-main", main_policy);
+	snprintf(stage->cgroup, sizeof(stage->cgroup), "%s/" CGROUP_PARENT "/enforce-main",
+		 stage->kernel->tree.mounts.v2);
 	start_agent(stage, WHO_EXEC, "enforce-exec", exec_policy);
 	start_agent(stage, WHO_STILL, "enforce-still", still_policy);
 	stage->neighbour = agent_pid(stage->sandbox[WHO_EXEC]);

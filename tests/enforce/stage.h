@@ -45,7 +45,8 @@ struct stage {
 	bool lsm;
 	int landlock_abi;
 	char top[64]; /* the arena; `%s/bin/act` is the program that does the acts */
-	char abstract[64]; /* name of an abstract socket outside */
+	char abstract[64], datagram[80]; /* names of abstract sockets outside */
+	char cgroup[4200]; /* directory of the main sandbox's cgroup */
 	struct kernel *kernel;
 	struct sandbox *sandbox[WHO_AUDIT + 1]; /* of those that are agents */
 	struct event_reader *reader[WHO_AUDIT + 1];
@@ -82,11 +83,12 @@ int server_answer(struct server *server);
 
 /*
  * Make what an act's words name and put real words into @ret: `F:path` is a file, made anew,
- * owned by the agent's uid; K: the same, kept if it is there; D: an empty directory; L: a symbolic
- * link; P: a program, H: a script whose interpreter is that program, U: a setuid root one, C: one
- * with file capabilities; S: a listening socket, G: a datagram one; N: nothing; X: whatever is
- * there. Paths are in the arena unless they begin with `/`. `$victim`, `$neighbour`, `$abstract`,
- * `$foreign` are replaced.
+ * owned by the agent's uid; K: the same, kept if it is there; D: an empty directory; M: one with a tmpfs
+ * on it; L: a symbolic link; P: a program, U: a setuid root one, C: one with file capabilities; H: a
+ * script that bin/act interprets, I: one whose interpreter is ro/program; S: a listening socket, G:
+ * a datagram one; N: nothing; X: whatever is there. Paths are in the arena unless they begin with
+ * `/`, where `@` stands for it. `$victim`, `$neighbour`, `$abstract`, `$datagram`, and `$cgroup` at
+ * the start of a word are replaced.
  */
 void stage_prepare(struct stage *stage, const char *words, char ret[static 1024]);
 
