@@ -117,9 +117,13 @@ int BPF_PROG(path_link, struct dentry *old_dentry, const struct path *new_dir,
 	return refuse_gain(&caller, old_dentry, place(new_dir, new_dentry), OS_HOOK_PATH_LINK);
 }
 
+#define RENAME_EXCHANGE 2 /* include/uapi/linux/fs.h */
+
 /*
  * RENAME_EXCHANGE comes as flags from 5.19 on (kernel commit 100f59d96405) and as two calls
- * before; asking for both directions whenever the target exists needs to know neither.
+ * before. Asking for the rights in both directions whenever the target exists needs to know
+ * neither; what the target gains matters only if it stays. Before 5.19 the word after the
+ * arguments is the verdict so far, 0 where nobody denied yet.
  */
 SEC("lsm/path_rename")
 int BPF_PROG(path_rename, const struct path *old_dir, struct dentry *old_dentry,
@@ -143,8 +147,11 @@ int BPF_PROG(path_rename, const struct path *old_dir, struct dentry *old_dentry,
 	error = remove_entry(&caller, new_dentry, OS_HOOK_PATH_RENAME);
 	if (error)
 		return error;
-	return lsm_check_dentry(&caller, old_dir->dentry, OS_RIGHT_CREATE, OS_HOOK_PATH_RENAME, 1,
-				0);
+	error = lsm_check_dentry(&caller, old_dir->dentry, OS_RIGHT_CREATE, OS_HOOK_PATH_RENAME, 1,
+				 0);
+	if (error || !(ctx[4] & RENAME_EXCHANGE))
+		return error;
+	return refuse_gain(&caller, new_dentry, old_dir->dentry, OS_HOOK_PATH_RENAME);
 }
 
 SEC("lsm/path_chmod")

@@ -3,18 +3,22 @@
 # The enforcement suite: `act` does acts, the others watch what becomes of them. In the directory
 # whose programs the VMs carry, because there they run with BPF-LSM.
 
-ENFORCE := $(BUILD)/tests/guest/act $(BUILD)/tests/guest/enforce
+ENFORCE := $(patsubst %,$(BUILD)/tests/guest/%,act enforce swap)
 
-ENFORCE_ACT   := $(wildcard tests/enforce/act*.c)
-ENFORCE_STAGE := tests/enforce/arena.c tests/enforce/stage.c $(wildcard tests/enforce/rows*.c)
+# What both drivers stand on; they talk to unix sockets with the same few functions as the acts.
+ENFORCE_STAGE := $(patsubst %,$(BUILD)/obj/tests/enforce/%.o,stage arena suite rows_file act_tools)
 
-$(BUILD)/tests/guest/act: $(patsubst %.c,$(BUILD)/obj/%.o,$(ENFORCE_ACT))
+$(BUILD)/tests/guest/act: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/enforce/act*.c))
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^
 
-# The driver talks to unix sockets and passes descriptors with the same few functions.
-$(BUILD)/tests/guest/enforce: $(patsubst %.c,$(BUILD)/obj/%.o,tests/enforce/enforce.c \
-                               tests/enforce/act_tools.c $(ENFORCE_STAGE)) $(BUILD)/libopenshell.a
+$(BUILD)/tests/guest/enforce: $(patsubst %,$(BUILD)/obj/tests/enforce/%.o,enforce special rows \
+                                rows_system) $(ENFORCE_STAGE) $(BUILD)/libopenshell.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/tests/guest/swap: $(BUILD)/obj/tests/enforce/swap.o $(ENFORCE_STAGE) \
+                           $(BUILD)/libopenshell.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 

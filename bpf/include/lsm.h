@@ -26,16 +26,19 @@ struct caller {
 	struct os_policy policy;
 };
 
+#define PF_IO_WORKER 0x10 /* include/linux/sched.h */
+
 /*
  * Kernel-internal work in an agent's context, such as overlayfs opening its own layers, runs with
  * overridden credentials and is not the agent's act. An agent cannot get there by itself:
- * io_uring's personalities are refused.
+ * io_uring's personalities are refused, and its worker threads, which take on what credentials the
+ * submitter has by then, are asked whatever theirs are.
  */
 static __always_inline int lsm_credentials_overridden(void)
 {
 	struct task_struct *task = (void *)bpf_get_current_task_btf();
 
-	return task->cred != task->real_cred;
+	return task->cred != task->real_cred && !(task->flags & PF_IO_WORKER);
 }
 
 /* True if the caller is an agent whose act @hook must decide; fills @caller. */

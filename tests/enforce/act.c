@@ -17,8 +17,9 @@
 
 static const struct act *find(const char *name)
 {
-	static const struct act *const tables[] = {acts_file,   acts_name,   acts_exec, acts_process,
-						   acts_socket, acts_system, acts_uring, acts_hammer};
+	static const struct act *const tables[] = {acts_file,	 acts_name,   acts_exec,
+						   acts_process, acts_socket, acts_system,
+						   acts_uring,	 acts_hammer};
 
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
 		for (const struct act *act = tables[i]; act->name; act++)
@@ -41,7 +42,7 @@ static int run_apart(char **word)
 	struct pollfd wait;
 	pid_t pid;
 
-	/* An act about the process that stays: its child would have another parent. */
+	/* An act about the process that stays, or about children that outlive the act. */
 	if (!strncmp(word[0], "self_", 5))
 		return run(word);
 	if (pipe2(answer, O_CLOEXEC) < 0)

@@ -318,16 +318,14 @@ static int do_file_setattr(char **arg)
 		__u32 extsize, nextents, projid, cowextsize;
 	} attr = {.xflags = FS_XFLAG_NODUMP};
 
-	return act_result(
-		syscall(SYS_file_setattr, AT_FDCWD, arg[0], &attr, sizeof(attr), 0));
+	return act_result(syscall(SYS_file_setattr, AT_FDCWD, arg[0], &attr, sizeof(attr), 0));
 }
 
 static int do_file_getattr(char **arg)
 {
 	unsigned char attr[24];
 
-	return act_result(
-		syscall(SYS_file_getattr, AT_FDCWD, arg[0], attr, sizeof(attr), 0));
+	return act_result(syscall(SYS_file_getattr, AT_FDCWD, arg[0], attr, sizeof(attr), 0));
 }
 
 /* Name a file by its handle, then open it past every path. */

@@ -96,6 +96,18 @@ static int do_symlink_read(char **arg)
 	return fd < 0 ? -errno : 0;
 }
 
+static int do_rename_back(char **arg)
+{
+	return act_result(rename(arg[0], arg[1]) ?: rename(arg[1], arg[0]));
+}
+
+static int do_exchange_back(char **arg)
+{
+	int r = do_exchange(arg);
+
+	return r ? r : do_exchange(arg);
+}
+
 /* Rename arg[0] to arg[1], then read arg[2], which was below it. */
 static int do_rename_read(char **arg)
 {
@@ -145,8 +157,7 @@ static int do_chown_opath(char **arg)
 {
 	_cleanup_close_ int fd = open(arg[0], O_PATH | O_CLOEXEC);
 
-	return fd < 0 ? -errno
-		      : act_result(fchownat(fd, "", geteuid(), getegid(), AT_EMPTY_PATH));
+	return fd < 0 ? -errno : act_result(fchownat(fd, "", geteuid(), getegid(), AT_EMPTY_PATH));
 }
 
 static int do_utimes(char **arg)
@@ -183,10 +194,8 @@ static int do_removexattr(char **arg)
 static int do_setacl(char **arg)
 {
 	static const unsigned char acl[] = {
-		2, 0, 0, 0,
-		1, 0, 7, 0, 255, 255, 255, 255,
-		4, 0, 7, 0, 255, 255, 255, 255,
-		32, 0, 7, 0, 255, 255, 255, 255,
+		2, 0, 0,   0,	1,   0,	  7,  0, 255, 255, 255, 255, 4,	  0,
+		7, 0, 255, 255, 255, 255, 32, 0, 7,   0,   255, 255, 255, 255,
 	};
 
 	return act_result(setxattr(arg[0], "system.posix_acl_access", acl, sizeof(acl), 0));
@@ -247,6 +256,8 @@ const struct act acts_name[] = {
 	{"link_opath", do_link_opath},
 	{"link_read", do_link_read},
 	{"symlink_read", do_symlink_read},
+	{"rename_back", do_rename_back},
+	{"exchange_back", do_exchange_back},
 	{"rename_read", do_rename_read},
 	{"chmod", do_chmod},
 	{"fchmod", do_fchmod},

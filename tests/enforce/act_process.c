@@ -51,8 +51,7 @@ static int do_pidfd_kill(char **arg)
 {
 	_cleanup_close_ int fd = (int)syscall(SYS_pidfd_open, target(arg[0]), 0);
 
-	return fd < 0 ? -errno
-		      : act_result(syscall(SYS_pidfd_send_signal, fd, SIGWINCH, NULL, 0));
+	return fd < 0 ? -errno : act_result(syscall(SYS_pidfd_send_signal, fd, SIGWINCH, NULL, 0));
 }
 
 static int do_pidfd_getfd(char **arg)

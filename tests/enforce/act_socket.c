@@ -51,8 +51,7 @@ static int send_dgram(const char *path, bool abstract)
 	if (strlen(path) + abstract >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
 	memcpy(address.sun_path + abstract, path, strlen(path));
-	return act_result(
-		sendto(fd, "x", 1, MSG_DONTWAIT, (struct sockaddr *)&address, len));
+	return act_result(sendto(fd, "x", 1, MSG_DONTWAIT, (struct sockaddr *)&address, len));
 }
 
 static int do_sendto(char **arg)
@@ -131,8 +130,8 @@ static int do_pass_own_socket(char **arg)
 /* Family, type and protocol, in numbers. */
 static int do_socket(char **arg)
 {
-	_cleanup_close_ int fd = socket((int)act_number(arg[0]), (int)act_number(arg[1]),
-					(int)act_number(arg[2]));
+	_cleanup_close_ int fd =
+		socket((int)act_number(arg[0]), (int)act_number(arg[1]), (int)act_number(arg[2]));
 
 	return fd < 0 ? -errno : 0;
 }
@@ -156,8 +155,7 @@ static int do_foreign_connect(char **arg)
 	struct sockaddr_in to = discard;
 
 	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	return act_result(
-		connect((int)act_number(arg[0]), (struct sockaddr *)&to, sizeof(to)));
+	return act_result(connect((int)act_number(arg[0]), (struct sockaddr *)&to, sizeof(to)));
 }
 
 static int do_foreign_send(char **arg)

@@ -56,8 +56,8 @@ static int do_remount(char **arg)
 /* A detached copy of directory arg[0], attached at arg[1]. */
 static int do_move_mount(char **arg)
 {
-	_cleanup_close_ int fd = (int)syscall(SYS_open_tree, AT_FDCWD, arg[0],
-					      OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	_cleanup_close_ int fd =
+		(int)syscall(SYS_open_tree, AT_FDCWD, arg[0], OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 
 	if (fd < 0)
 		return -errno;
@@ -69,8 +69,8 @@ static int do_move_mount(char **arg)
 /* A detached copy of directory arg[0], read through its descriptor without attaching it. */
 static int do_open_tree_read(char **arg)
 {
-	_cleanup_close_ int fd = (int)syscall(SYS_open_tree, AT_FDCWD, arg[0],
-					      OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	_cleanup_close_ int fd =
+		(int)syscall(SYS_open_tree, AT_FDCWD, arg[0], OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	_cleanup_close_ int file = -1;
 
 	if (fd < 0)
@@ -118,9 +118,9 @@ static int do_clone3(char **arg)
 
 static int do_setns(char **arg)
 {
-	_cleanup_close_ int fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
 
-	return fd < 0 ? -errno : act_result(setns(fd, 0));
+	return fd < 0 ? -errno : act_result(setns(fd, CLONE_NEWUTS));
 }
 
 static int do_bpf_map_create(char **arg)
@@ -158,14 +158,12 @@ static int do_perf(char **arg)
 
 static int do_add_key(char **arg)
 {
-	return act_result(
-		syscall(SYS_add_key, "user", "act", "x", 1, KEY_SPEC_PROCESS_KEYRING));
+	return act_result(syscall(SYS_add_key, "user", "act", "x", 1, KEY_SPEC_PROCESS_KEYRING));
 }
 
 static int do_request_key(char **arg)
 {
-	return act_result(
-		syscall(SYS_request_key, "user", "act", NULL, KEY_SPEC_PROCESS_KEYRING));
+	return act_result(syscall(SYS_request_key, "user", "act", NULL, KEY_SPEC_PROCESS_KEYRING));
 }
 
 static int do_keyctl(char **arg)
@@ -176,9 +174,10 @@ static int do_keyctl(char **arg)
 				  sizeof(text)));
 }
 
+/* With a flag that there is not. */
 static int do_kexec(char **arg)
 {
-	return act_result(syscall(SYS_kexec_load, 0, 0, NULL, 1UL << 40));
+	return act_result(syscall(SYS_kexec_load, 0, 0, NULL, 0x8000));
 }
 
 /* A module that is none: ENOEXEC where loading is allowed. */

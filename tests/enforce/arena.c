@@ -281,20 +281,20 @@ static void install_act(struct stage *stage)
 
 void arena_make(struct stage *stage)
 {
-	static const char *const before[] = {"bin",  "rw",    "ro",	 "out", "one", "tmpfs", "overlay",
-					     "lower", "upper", "bound"};
+	static const char *const before[] = {"bin",   "rw",	 "ro",	  "out",   "one",
+					     "tmpfs", "overlay", "lower", "upper", "bound"};
 	static const char *const after[] = {
-		"ro/rw",     "rw/ro",	  "rw/ro/rw",	 "rw/deny",    "rw/deny/rw", "rw/moves",
-		"rw/parent", "rw/programs", "tmpfs/ro",	 "tmpfs/deny", "ro/bound",   "rw/bound",
-		"out/mount", "out/parts",
+		"ro/rw",    "rw/ro",	 "rw/ro/rw",	"rw/deny",   "rw/deny/rw",
+		"rw/moves", "rw/parent", "rw/programs", "tmpfs/ro",  "tmpfs/deny",
+		"ro/bound", "rw/bound",	 "out/mount",	"out/parts",
 	};
 	static const char *const files[] = {
-		"rw/secret",	   "rw/secret.unlink", "rw/secret.rename", "rw/secret.link",
-		"rw/secret.swap",  "rw/secret.gone",   "rw/secret.linked", "rw/moves/secret",
-		"rw/moves/plain",  "rw/deny/held",     "rw/plain",	    "ro/secret",
-		"ro/plain",	   "rw/frozen",	       "rw/frozen.unlink", "rw/frozen.rename",
-		"rw/frozen.link",  "one/granted",      "rw/parent/frozen", "tmpfs/secret",
-		"out/secret",
+		"rw/secret",	    "rw/secret.unlink",	 "rw/secret.rename", "rw/secret.link",
+		"rw/secret.swap",   "rw/secret.gone",	 "rw/secret.linked", "rw/moves/secret",
+		"rw/moves/plain",   "rw/programs/plain", "rw/deny/held",     "rw/plain",
+		"ro/secret",	    "ro/plain",		 "rw/frozen",	     "rw/frozen.unlink",
+		"rw/frozen.rename", "rw/frozen.link",	 "one/granted",	     "rw/parent/frozen",
+		"tmpfs/secret",	    "out/secret",
 	};
 	char options[512];
 
@@ -332,16 +332,20 @@ void arena_make(struct stage *stage)
 	if (link(stage_path(stage, "rw/secret.linked"), stage_path(stage, "rw/hard")) ||
 	    link(stage_path(stage, "rw/deny/held"), stage_path(stage, "rw/hard.held")))
 		stage_die("link: %s", strerror(errno));
-	/* What is denied, bound to where reading is allowed; what is not listed, to where writing is. */
-	if (mount(stage_path(stage, "rw/deny"), stage_path(stage, "ro/bound"), NULL, MS_BIND, NULL) ||
-	    mount(stage_path(stage, "out/mount"), stage_path(stage, "rw/bound"), NULL, MS_BIND, NULL))
+	/* What is denied, bound to where reading is allowed; what is not listed, to where writing
+	 * is. */
+	if (mount(stage_path(stage, "rw/deny"), stage_path(stage, "ro/bound"), NULL, MS_BIND,
+		  NULL) ||
+	    mount(stage_path(stage, "out/mount"), stage_path(stage, "rw/bound"), NULL, MS_BIND,
+		  NULL))
 		stage_die("bind: %s", strerror(errno));
 	make_deep(stage_path(stage, "rw/deep"));
 }
 
 void arena_remove(struct stage *stage)
 {
-	static const char *const mounts[] = {"ro/bound", "rw/bound", "tmpfs", "overlay", "out/parts/mount"};
+	static const char *const mounts[] = {"ro/bound", "rw/bound", "tmpfs", "overlay",
+					     "out/parts/mount"};
 
 	for (size_t i = 0; i < ARRAY_LEN(mounts); i++)
 		umount2(stage_path(stage, mounts[i]), MNT_DETACH);

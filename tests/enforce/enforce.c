@@ -7,7 +7,7 @@
  * a denial and told it; and the same act by the same user without a sandbox succeeds. One line of
  * TAP for a row. At the end, under bpf-lsm, every hook must have denied something.
  */
-#include "rows.h"
+#include "suite.h"
 
 #include "act.h"
 #include "common/cleanup.h"
@@ -17,8 +17,6 @@
 #include <stdarg.h>
 #include <string.h>
 
-static struct stage stage;
-static unsigned int points, failures;
 static uint64_t denied_hooks; /* that were seen to deny */
 
 static const char *const hook_names[] = {
@@ -26,72 +24,6 @@ static const char *const hook_names[] = {
 	OS_HOOKS(HOOK_NAME)
 #undef HOOK_NAME
 };
-
-static const char *name_of(int r)
-{
-	return r == 0 ? "ok" : r == -ANY_ERROR ? "an error" : strerrorname_np(-r);
-}
-
-static void point(bool ok, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void point(bool ok, const char *fmt, ...)
-{
-	va_list args;
-
-	failures += !ok;
-	printf("%sok %u - ", ok ? "" : "not ", ++points);
-	va_start(args, fmt);
-	vprintf(fmt, args);
-	va_end(args);
-	printf("\n");
-}
-
-static bool same(int wanted, int got)
-{
-	return wanted == got || (wanted == -ANY_ERROR && got < 0);
-}
-
-/* What the kernel side did during one act. */
-struct observed {
-	int result;
-	uint64_t counted, told; /* hooks whose denials rose, and that told this errno */
-};
-
-static struct observed observe(enum who who, const char *words, int error)
-{
-	struct event_counters before, after, since;
-	struct observed o = {};
-	char real[1024];
-
-	stage_prepare(&stage, words, real);
-	if (!stage.lsm) {
-		o.result = server_ask(&stage.server[who], real);
-		return o;
-	}
-	stage_drain(&stage, who);
-	if (event_counters_read(stage.kernel->maps.count, &before))
-		stage_die("os_count");
-	o.result = server_ask(&stage.server[who], real);
-	if (event_counters_read(stage.kernel->maps.count, &after))
-		stage_die("os_count");
-	event_counters_since(&before, &after, &since);
-	stage_listen(&stage, who);
-	for (unsigned int hook = 0; hook < OS_HOOK_COUNT; hook++) {
-		if (since.value[OS_COUNT_HOOK + hook] && since.value[OS_COUNT_HOOK_DENIED + hook])
-			o.counted |= 1ULL << hook;
-		if (stage.heard[hook].count && same(error, stage.heard[hook].error))
-			o.told |= 1ULL << hook;
-	}
-	return o;
-}
-
-static int ask(enum who who, const char *words)
-{
-	char real[1024];
-
-	stage_prepare(&stage, words, real);
-	return server_ask(&stage.server[who], real);
-}
 
 static void print_hooks(const char *what, uint64_t hooks)
 {
@@ -128,14 +60,15 @@ static void run_legs(const struct legs *l)
 		return;
 	}
 	if (stage.lsm && l->hooks && l->wanted) {
-		hook = (o.counted & l->hooks) && (o.told & l->hooks);
-		denied_hooks |= o.counted & o.told;
+		hook = (o.denied & l->hooks) && (o.told & l->hooks);
+		denied_hooks |= o.denied & o.told;
 	}
-	ok = same(l->wanted, o.result) && control == 0 && same(l->outside, outside) && hook;
+	ok = l->wanted == o.result && control == 0 && l->outside == outside && hook;
 	point(ok, "%s%s: %s", l->where, l->name, name_of(l->wanted));
 	if (ok)
 		return;
-	printf("#   act: %s\n#   got %s, wanted %s\n", l->act, name_of(o.result), name_of(l->wanted));
+	printf("#   act: %s\n#   got %s, wanted %s\n", l->act, name_of(o.result),
+	       name_of(l->wanted));
 	if (l->control)
 		printf("#   where it is granted: %s\n", name_of(control));
 	if (!l->no_outside)
@@ -143,14 +76,15 @@ static void run_legs(const struct legs *l)
 		       name_of(l->outside));
 	if (stage.lsm && l->hooks) {
 		print_hooks("should deny", l->hooks);
-		print_hooks("denied", o.counted);
+		print_hooks("denied", o.denied);
 		print_hooks("told", o.told);
 	}
 }
 
 /* What an act in a zone gets. docs/backends.md has the same table for people. */
-static int expected(const struct zone *zone, enum class class)
+int matrix_wanted(const struct matrix_row *row, const struct zone *zone)
 {
+	enum class class = row->class;
 	bool changes = class != CLASS_READ && class != CLASS_LOOK && class != CLASS_FIND &&
 		       class != CLASS_EXECUTE;
 
@@ -197,7 +131,7 @@ static void run_matrix(void)
 				.outside_who = WHO_USER,
 				.act = words,
 				.control = control,
-				.wanted = expected(&zones[z], row->class),
+				.wanted = matrix_wanted(row, &zones[z]),
 				.hooks = row->hooks,
 			});
 		}
@@ -213,7 +147,7 @@ static const struct landlock_gap *find_gap(const char *id)
 }
 
 /* What the backend at hand answers; possible where the documentation says that it is. */
-static int wanted(const struct row *row)
+int row_wanted(const struct row *row)
 {
 	if (stage.lsm)
 		return -row->lsm;
@@ -237,13 +171,39 @@ static void run_rows(const struct row *table, size_t len)
 			.outside_who = root ? WHO_ROOT : WHO_USER,
 			.act = row->act,
 			.control = row->control,
-			.wanted = wanted(row),
+			.wanted = row_wanted(row),
 			.outside = -row->outside,
 			.event = -row->event,
 			.hooks = row->hooks,
 			.no_outside = row->flags & ROW_NOT_OUTSIDE,
 		});
 	}
+}
+
+/*
+ * A hook that nothing was denied by was not tested. One that this kernel lacks is named with what
+ * its BTF says.
+ */
+static void check_coverage(void)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+
+	if (!btf)
+		stage_die("the kernel's BTF cannot be read");
+	for (unsigned int hook = OS_HOOK_NONE + 1; hook < OS_HOOK_COUNT; hook++) {
+		char name[128];
+
+		/* Programs on cgroups and tracepoints have suites of their own. */
+		if (strchr(hook_names[hook], '/') || hook == OS_HOOK_EXEC)
+			continue;
+		snprintf(name, sizeof(name), "bpf_lsm_%s", hook_names[hook]);
+		if (btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) < 0)
+			point(true, "hook %s denied # SKIP this kernel has no such hook",
+			      hook_names[hook]);
+		else
+			point(denied_hooks >> hook & 1, "hook %s denied", hook_names[hook]);
+	}
+	btf__free(btf);
 }
 
 int main(int argc, char **argv)
@@ -258,7 +218,12 @@ int main(int argc, char **argv)
 	run_matrix();
 	run_rows(rows, rows_len);
 	run_rows(rows_system, rows_system_len);
+	special_seccomp();
+	special_run();
+	if (stage.lsm) {
+		special_audit();
+		check_coverage();
+	}
 	stage_tear_down(&stage);
-	printf("1..%u\n", points);
-	return failures != 0;
+	return suite_end();
 }

@@ -10,9 +10,9 @@
 #define HAMMERS 4
 
 struct hammer {
-	uint64_t opens, wrong;
-	uint64_t flips_allowed, flips_denied;
-	int error; /* of the last wrong answer, errno */
+	uint64_t opens, wrong; /* of the file always granted and the one always denied */
+	uint64_t flips_allowed, flips_denied; /* of the one that policies differ in */
+	int error;			      /* of the last wrong answer, errno */
 	int running, stop;
 	char path[256]; /* its file */
 };

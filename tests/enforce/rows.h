@@ -14,13 +14,13 @@ _Static_assert(OS_HOOK_COUNT <= 64, "a set of hooks is 64 bits");
 
 /* What acts are answered alike. */
 enum class {
-	CLASS_READ,	  /* contents */
-	CLASS_LOOK,	  /* metadata */
-	CLASS_FIND,	  /* what no hook is asked about: existence, O_PATH, chdir */
-	CLASS_WRITE,	  /* contents */
-	CLASS_IOCTL,	  /* a descriptor that can neither read nor write */
-	CLASS_NAME,	  /* entries of a directory */
-	CLASS_MOVE,	  /* out of the zone, into one that is writable */
+	CLASS_READ,  /* contents */
+	CLASS_LOOK,  /* metadata */
+	CLASS_FIND,  /* what no hook is asked about: existence, O_PATH, chdir */
+	CLASS_WRITE, /* contents */
+	CLASS_IOCTL, /* a descriptor that can neither read nor write */
+	CLASS_NAME,  /* entries of a directory */
+	CLASS_MOVE,  /* out of the zone, into one that is writable */
 	CLASS_LINK,
 	CLASS_ATTRIBUTE,
 	CLASS_CONNECT,
@@ -56,15 +56,12 @@ void matrix_words(const struct matrix_row *row, const char *zone, char ret[stati
 extern const struct zone zones[];
 extern const size_t zones_len;
 
-/* Expected errno, positive; 0 = it succeeds. */
-#define ANY_ERROR 9999 /* fails, however; used where kernels differ */
-
 struct row {
 	const char *name;
 	enum who who;
 	const char *act;     /* forbidden */
 	const char *control; /* the same act, granted; NULL: it is never granted to a sandbox */
-	int lsm, landlock;   /* what the caller gets */
+	int lsm, landlock;   /* what the caller gets: a positive errno, 0 = it succeeds */
 	int outside;	     /* what it gets without a sandbox */
 	uint64_t hooks;	     /* one of them denies it under bpf-lsm; 0: something before them */
 	unsigned int flags;

@@ -37,8 +37,8 @@ struct server {
 /* The last event of a hook since the last stage_drain(). */
 struct heard {
 	unsigned int count;
+	bool audited; /* it said AUDIT, not DENIED */
 	int error;
-	uint32_t reason;
 };
 
 struct stage {
@@ -46,20 +46,22 @@ struct stage {
 	int landlock_abi;
 	char top[64]; /* the arena; `%s/bin/act` is the program that does the acts */
 	char abstract[64], datagram[80]; /* names of abstract sockets outside */
-	char cgroup[4200]; /* directory of the main sandbox's cgroup */
+	char cgroup[4200];		 /* directory of the main sandbox's cgroup */
 	struct kernel *kernel;
 	struct sandbox *sandbox[WHO_AUDIT + 1]; /* of those that are agents */
 	struct event_reader *reader[WHO_AUDIT + 1];
 	struct server server[WHO_MAX];
 	struct heard heard[OS_HOOK_COUNT];
-	pid_t victim;	/* outside, of the agent's uid; its environment and memory are somebody's */
+	pid_t victim; /* outside, of the agent's uid; its environment and memory are somebody's */
 	pid_t neighbour; /* an agent of another sandbox, as the host numbers it */
-	pid_t passer;	/* passes descriptors on rw/pass.sock */
-	int foreign;	/* an internet socket from outside, this number in the bare servers */
-	int kept[128];	/* descriptors of sockets that acts connect to */
+	pid_t passer;	 /* passes descriptors on rw/pass.sock */
+	int foreign;	 /* an internet socket from outside, this number in the bare servers */
+	int kept[128];	 /* descriptors of sockets that acts connect to */
 	size_t kept_len;
 };
 
+/* Mounts, kernel side and arena; then, for the suite, the sandboxes and everybody outside. */
+void stage_open(struct stage *stage);
 void stage_set_up(struct stage *stage);
 void stage_tear_down(struct stage *stage);
 
@@ -83,10 +85,11 @@ int server_answer(struct server *server);
 
 /*
  * Make what an act's words name and put real words into @ret: `F:path` is a file, made anew,
- * owned by the agent's uid; K: the same, kept if it is there; D: an empty directory; M: one with a tmpfs
- * on it; L: a symbolic link; P: a program, U: a setuid root one, C: one with file capabilities; H: a
- * script that bin/act interprets, I: one whose interpreter is ro/program; S: a listening socket, G:
- * a datagram one; N: nothing; X: whatever is there. Paths are in the arena unless they begin with
+ * owned by the agent's uid; K: the same, kept if it is there; D: an empty directory; M: one with a
+ * tmpfs on it; L: a symbolic link; P: a program, U: a setuid root one, C: one with file
+ * capabilities; H: a script that bin/act interprets, I: one whose interpreter is ro/program; S: a
+ * listening socket, G: a datagram one; N: nothing; X: whatever is there. Paths are in the arena
+ * unless they begin with
  * `/`, where `@` stands for it. `$victim`, `$neighbour`, `$abstract`, `$datagram`, and `$cgroup` at
  * the start of a word are replaced.
  */

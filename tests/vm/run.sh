@@ -165,7 +165,7 @@ printf 'chown -R user:user /home/user\nchown -R sandbox:sandbox /home/sandbox\n%
 (cd "$root" && find . -print0 | cpio --quiet -0 -o -H newc -R 0:0 | zstd -q -1) > "$work/initrd"
 rm -rf "$root"
 truncate -s 1G "$work/disk"
-mke2fs -q -F -t ext4 -O ^has_journal -E lazy_itable_init=1 "$work/disk"
+mke2fs -q -F -t ext4 -O ^has_journal,^metadata_csum -E lazy_itable_init=1 "$work/disk"
 
 accel=(-accel "tcg,thread=multi" -smp 2)
 [ -z "$icount" ] || accel=(-accel "tcg,thread=single" -icount "shift=0,sleep=off" -smp 1)

@@ -254,7 +254,8 @@ static int add_listed(struct work *w, struct error *err)
 		if (r < 0)
 			return r;
 		found += r == 0 && access != RIGHTS_DENY;
-		if (r == 1 && access == RIGHTS_DENY)
+		/* Landlock and mounts hold what is there, so there it is told as missing. */
+		if (r == 1 && access == RIGHTS_DENY && w->request->kernel->lsm)
 			r = add_missing(w, rule->path, err);
 		if (r < 0)
 			return r;
@@ -446,6 +447,23 @@ static int compare(const void *a, const void *b)
 		      ((const struct resolved_path *)b)->path);
 }
 
+/*
+ * True if the policy takes rights away below @path. Moving such a directory would take what is
+ * denied or read_only with it, and leave the name to a directory of the agent's making, whose
+ * contents nobody listed: a repository's hooks, say.
+ */
+static bool leads_to_stricter(const struct work *w, const char *path)
+{
+	for (size_t i = 0; i < w->rules; i++) {
+		const struct rule *rule = &w->rule[i];
+
+		if ((rule->access == RIGHTS_READ_ONLY || rule->access == RIGHTS_DENY) &&
+		    strcmp(rule->path, path) && rights_path_below(rule->path, path))
+			return true;
+	}
+	return false;
+}
+
 static int compute(struct work *w, struct error *err)
 {
 	const Openshell__Compiled__V1__ExecPolicy *exec = w->request->policy->exec;
@@ -475,6 +493,8 @@ static int compute(struct work *w, struct error *err)
 				  rights_path_below(point->path, rules[j].path);
 		if (point->transit && !denied)
 			anchor.self |= OS_RIGHT_STAT;
+		if (point->transit && leads_to_stricter(w, point->path))
+			anchor.self &= ~OS_RIGHT_REMOVE;
 		point->subtree = anchor.subtree;
 		point->self = anchor.self;
 	}
