@@ -67,6 +67,7 @@ second()
 
 	stty -F /dev/ttyS1 raw -echo
 	stty -F /dev/ttyS2 raw -echo
+	echo start > /dev/ttyS2
 	mkfifo /run/output
 	cat /run/output > /dev/ttyS1 &
 	relay=$!
