@@ -14,6 +14,7 @@
 #define KILL_TIMEOUT_MS 5000
 #define REMOVE_STEP_MS	10
 #define REMOVE_STEPS	200
+#define CREATE_STEPS	50
 #define DEPTH_MAX	64
 #define PROCS_MAX	(64 * 1024)
 
@@ -298,6 +299,45 @@ static bool is_current(const struct cgroup_tree *tree, int fd, const char *name)
 	       ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
 }
 
+/*
+ * Between making a cgroup and locking it, it looks abandoned; so whoever makes or takes one holds
+ * the parent for that moment. An open file of its own each time, which is what a lock belongs to.
+ */
+static int lock_parent(const struct cgroup_tree *tree)
+{
+	_cleanup_close_ int fd = open_dir(tree->agents_fd, ".");
+
+	if (fd < 0)
+		return fd;
+	while (flock(fd, LOCK_EX) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return TAKE_FD(fd);
+}
+
+/* The directory @name, locked; made if missing. -EWOULDBLOCK: somebody else has it. */
+static int make_locked(const struct cgroup_tree *tree, const char *name, bool *ret_fresh)
+{
+	_cleanup_close_ int parent = lock_parent(tree), fd = -1;
+	bool fresh;
+
+	if (parent < 0)
+		return parent;
+	fresh = mkdirat(tree->agents_fd, name, 0755) == 0;
+	if (!fresh && errno != EEXIST)
+		return -errno;
+	fd = open_dir(tree->agents_fd, name);
+	if (fd < 0)
+		return fd;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return -errno;
+	/* It may have been removed by its holder after it was opened. */
+	if (!is_current(tree, fd, name))
+		return -EWOULDBLOCK;
+	*ret_fresh = fresh;
+	return TAKE_FD(fd);
+}
+
 int cgroup_create(const struct cgroup_tree *tree, const char *name, struct cgroup *ret_cgroup,
 		  struct error *err)
 {
@@ -306,36 +346,21 @@ int cgroup_create(const struct cgroup_tree *tree, const char *name, struct cgrou
 				 "'%.*s' is no name for a sandbox: 1 to %d letters, digits, '-' "
 				 "and '_'",
 				 CGROUP_NAME_MAX, name, CGROUP_NAME_MAX);
-	/* A sweeper may take what is made before it is locked; then it is made again. */
-	for (int i = 0; i < 16; i++) {
+	for (int i = 0; i < CREATE_STEPS; i++) {
 		_cleanup_close_ int fd = -1;
-		bool fresh = mkdirat(tree->agents_fd, name, 0755) == 0;
+		bool fresh = false;
 		uint64_t id;
 		int r;
 
-		if (!fresh && errno != EEXIST)
-			return error_set(err, -errno, "cannot make the sandbox's cgroup: %s",
-					 strerror(errno));
-		fd = open_dir(tree->agents_fd, name);
-		if (fd == -ENOENT)
+		fd = make_locked(tree, name, &fresh);
+		/* Either it runs, or it is being removed and will be gone in a moment. */
+		if (fd == -EWOULDBLOCK || fd == -ENOENT) {
+			sleep_ms(REMOVE_STEP_MS);
 			continue;
-		if (fd < 0)
-			return error_set(err, fd, "cannot open the sandbox's cgroup: %s",
-					 strerror(-fd));
-		if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-			if (errno != EWOULDBLOCK)
-				return error_set(err, -errno,
-						 "cannot lock the sandbox's cgroup: %s",
-						 strerror(errno));
-			if (fresh) {
-				/* a sweeper, which removes it and lets go */
-				sleep_ms(REMOVE_STEP_MS);
-				continue;
-			}
-			return error_set(err, -EEXIST, "a sandbox named '%s' is running", name);
 		}
-		if (!is_current(tree, fd, name))
-			continue;
+		if (fd < 0)
+			return error_set(err, fd, "cannot make the sandbox's cgroup: %s",
+					 strerror(-fd));
 		if (!fresh) {
 			r = dispose(tree, fd, name, NULL, NULL);
 			if (r < 0)
@@ -353,7 +378,7 @@ int cgroup_create(const struct cgroup_tree *tree, const char *name, struct cgrou
 		snprintf(ret_cgroup->name, sizeof(ret_cgroup->name), "%s", name);
 		return 0;
 	}
-	return error_set(err, -EBUSY, "cannot keep a cgroup named '%s': somebody removes it", name);
+	return error_set(err, -EEXIST, "a sandbox named '%s' is running", name);
 }
 
 int cgroup_destroy(struct cgroup *cgroup)
@@ -365,6 +390,21 @@ int cgroup_destroy(struct cgroup *cgroup)
 	r = dispose(cgroup->tree, cgroup->fd, cgroup->name, NULL, NULL);
 	cgroup->fd = safe_close(cgroup->fd);
 	return r;
+}
+
+/* The directory @name, locked, if nobody else has it. */
+static int take_abandoned(const struct cgroup_tree *tree, const char *name)
+{
+	_cleanup_close_ int parent = lock_parent(tree), fd = -1;
+
+	if (parent < 0)
+		return parent;
+	fd = open_dir(tree->agents_fd, name);
+	if (fd < 0)
+		return fd;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return -errno;
+	return is_current(tree, fd, name) ? TAKE_FD(fd) : -ENOENT;
 }
 
 int cgroup_sweep(const struct cgroup_tree *tree, void (*removed)(void *arg, uint64_t id), void *arg)
@@ -385,9 +425,8 @@ int cgroup_sweep(const struct cgroup_tree *tree, void (*removed)(void *arg, uint
 
 		if (entry->d_type != DT_DIR || !name_is_valid(entry->d_name))
 			continue;
-		child = open_dir(tree->agents_fd, entry->d_name);
-		if (child < 0 || flock(child, LOCK_EX | LOCK_NB) < 0 ||
-		    !is_current(tree, child, entry->d_name))
+		child = take_abandoned(tree, entry->d_name);
+		if (child < 0)
 			continue;
 		r = dispose(tree, child, entry->d_name, removed, arg);
 		if (r == 0)
