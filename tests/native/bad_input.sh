@@ -267,7 +267,7 @@ on_host "no cgroup2" 1 "no cgroup v2 hierarchy is mounted" "umount $unified"
 on_host "cgroup2 is read-only" 1 "cannot make the cgroup .*Read-only file system" \
 	"mount -o remount,bind,ro $unified"
 on_host "no BTF" 1 "this kernel has no BTF" "mount -t tmpfs x /sys/kernel/btf"
-on_host "empty BTF" 1 "the kernel refused the core programs" \
+on_host "empty BTF" 1 "it lacks BTF" \
 	"mount --bind /dev/null /sys/kernel/btf/vmlinux"
 on_host "nowhere to mount bpffs" 1 "cannot mount bpffs on /sys/fs/bpf" "mount -t tmpfs -o ro x /sys/fs"
 on_host "bpffs is read-only" 1 "cannot make /sys/fs/bpf/openshell: Read-only file system" \
