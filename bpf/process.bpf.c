@@ -28,15 +28,20 @@
 #include "process.h"
 #include <bpf/bpf_tracing.h>
 
-SEC("tp_btf/sched_process_fork")
-int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child)
+/*
+ * Raw tracepoints, whose arguments are numbers to the verifier: ones with types would have every
+ * load read the whole of the kernel's BTF for three ids. The task that calls is the current one.
+ */
+SEC("raw_tp/sched_process_fork")
+int BPF_PROG(process_fork, struct task_struct *caller, struct task_struct *child)
 {
+	struct task_struct *parent = (void *)bpf_get_current_task_btf();
 	struct os_proc *from, *to;
 	__u32 pid;
 
 	if (!agent_is_current())
 		return 0;
-	pid = child->tgid;
+	pid = BPF_CORE_READ(child, tgid);
 	if (pid == (__u32)parent->tgid)
 		return 0;
 	from = process_record(parent, agent_slot());
@@ -52,7 +57,7 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 	to = bpf_map_lookup_elem(&os_proc, &pid);
 	if (!to)
 		return 0;
-	to->start_time = child->start_boottime;
+	to->start_time = BPF_CORE_READ(child, start_boottime);
 	identity_fork(&to->identity);
 	return 0;
 }
@@ -100,9 +105,10 @@ static __always_inline void remember_path(struct os_proc *proc)
 	proc->path_len = len;
 }
 
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(process_exec, struct task_struct *task)
+SEC("raw_tp/sched_process_exec")
+int BPF_PROG(process_exec)
 {
+	struct task_struct *task = (void *)bpf_get_current_task_btf();
 	struct os_proc *proc;
 	struct os_file_id exe;
 	__u32 slot;
@@ -134,9 +140,10 @@ int BPF_PROG(process_exec, struct task_struct *task)
 	return 0;
 }
 
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(process_exit, struct task_struct *task)
+SEC("raw_tp/sched_process_exit")
+int BPF_PROG(process_exit)
 {
+	struct task_struct *task = (void *)bpf_get_current_task_btf();
 	__u32 pid;
 
 	if (!agent_is_current() || task->signal->live.counter)

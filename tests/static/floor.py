@@ -26,7 +26,7 @@ MAP_TYPE_MAX = 29  # BPF_MAP_TYPE_TASK_STORAGE; bloom filters came with 5.16
 MAP_FLAGS = (1 << 13) - 1  # up to BPF_F_INNER_MAP
 
 # Sections as libbpf names them. cgroup/: the attach types of 5.15, not connect_unix and its like.
-PREFIXES = ("lsm/", "lsm.s/", "tp_btf/", "fentry/", "fexit/", "cgroup_skb/")
+PREFIXES = ("lsm/", "lsm.s/", "tp_btf/", "raw_tp/", "fentry/", "fexit/", "cgroup_skb/")
 SECTIONS = {"syscall", "sockops", "sk_lookup", "cgroup/dev", "cgroup/sysctl"}
 SECTIONS |= {"cgroup/" + name for name in ("sock_create", "sock_release", "setsockopt", "getsockopt")}
 SECTIONS |= {"cgroup/post_bind%s" % family for family in "46"}

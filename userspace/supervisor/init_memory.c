@@ -11,6 +11,13 @@
 
 #define PAGE ((uintptr_t)4096)
 
+/* A sanitizer keeps its shadow where all this would be unmapped. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED true
+#else
+#define SANITIZED false
+#endif
+
 /* Of the dynamic loader. */
 extern void *__libc_stack_end;
 
@@ -170,14 +177,11 @@ void init_memory_shed(int fd, const void *frame)
 		.thread = (uintptr_t)__builtin_thread_pointer(),
 	};
 
-/* A sanitizer keeps its shadow where all this would be unmapped. */
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-	if (fd >= 0) {
+	if (fd >= 0 && !SANITIZED) {
 		visit_all(fd, find, &keep);
 		if (keep.code_file.inode && keep.library_file.inode)
 			visit_all(fd, unmap, &keep);
 		shed_stack(&keep, (uintptr_t)frame);
 	}
-#endif
 	safe_close(fd);
 }

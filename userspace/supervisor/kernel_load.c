@@ -2,6 +2,7 @@
 #include "supervisor/kernel_load.h"
 
 #include "common/cleanup.h"
+#include "supervisor/kernel_types.h"
 #include "supervisor/kernel_variant.h"
 #include "supervisor/probe.h"
 
@@ -148,9 +149,24 @@ static int core_refused(int result, struct error *err)
 			 strerror(-result), log_tail());
 }
 
-static int load_core(struct kernel *kernel, struct error *err)
+/* Open, with the kernel's types from a file if there is one. */
+static struct core_bpf *open_core(void)
 {
-	struct core_bpf *core = core_bpf__open();
+	char path[KERNEL_TYPES_PATH_MAX];
+	LIBBPF_OPTS(bpf_object_open_opts, options, .btf_custom_path = path);
+	struct core_bpf *core = core_bpf__open(), *again;
+
+	if (!core || kernel_types_file(core->obj, KERNEL_STATE_DIR, path))
+		return core;
+	again = core_bpf__open_opts(&options);
+	core_bpf__destroy(again ? core : NULL);
+	return again ? again : core;
+}
+
+/* @without_lsm: no program will ever look at a file. */
+static int load_core(struct kernel *kernel, bool without_lsm, struct error *err)
+{
+	struct core_bpf *core = open_core();
 	int r;
 
 	if (!core)
@@ -158,6 +174,11 @@ static int load_core(struct kernel *kernel, struct error *err)
 				 strerror(errno));
 	core->rodata->os_root_cgroup = kernel->tree.agents_id;
 	core->rodata->os_root_level = kernel->tree.agents_level;
+	if (without_lsm) {
+		/* They stay empty, and an empty table of full size takes megabytes and time. */
+		bpf_map__set_max_entries(core->maps.os_anchor, 1);
+		bpf_map__set_max_entries(core->maps.os_named, 1);
+	}
 	r = bpf_object__load(core->obj);
 	if (r) {
 		r = core_refused(r, err);
@@ -208,13 +229,13 @@ static bool lsm_refused(void)
 }
 
 /* 0 with kernel->lsm set or lsm_reason filled; an error only for what must not happen. */
-static int load_lsm(struct kernel *kernel, struct error *err)
+static int load_lsm(struct kernel *kernel, bool refused, struct error *err)
 {
 	struct lsm_bpf *lsm = NULL;
 	struct error why = {};
 	int r;
 
-	if (lsm_refused()) {
+	if (refused) {
 		snprintf(kernel->lsm_reason, sizeof(kernel->lsm_reason),
 			 "the kernel refuses BPF-LSM programs: EPERM");
 		return 0;
@@ -270,6 +291,7 @@ int kernel_load(struct kernel *kernel, struct error *err)
 		.complete = 1,
 	};
 	__u32 zero = 0;
+	bool refused;
 	int r;
 
 	load_log_len = 0;
@@ -285,9 +307,10 @@ int kernel_load(struct kernel *kernel, struct error *err)
 			      KERNEL_PIN_DIR, strerror(errno));
 		goto out;
 	}
-	r = load_core(kernel, err);
+	refused = lsm_refused();
+	r = load_core(kernel, refused, err);
 	if (!r)
-		r = load_lsm(kernel, err);
+		r = load_lsm(kernel, refused, err);
 	if (!r) {
 		if (kernel->lsm)
 			meta.flags |= OS_META_LSM;

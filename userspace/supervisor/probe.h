@@ -16,7 +16,6 @@ struct btf;
 struct probe {
 	struct btf *vmlinux;	 /* the kernel's types, NULL where it has none */
 	int vmlinux_error;	 /* why not, negative errno */
-	int32_t exec_tracepoint; /* type id of sched_process_exec, 0 = not there */
 	struct probe_hook *hook; /* type ids of the LSM hooks that the kernel has */
 	size_t hooks;
 };
@@ -65,7 +64,7 @@ extern const struct probe_program probe_programs[];
 extern const size_t probe_programs_len;
 
 /* Load the smallest program of that kind. 0 or the negative errno of the load. */
-int probe_program_load(const struct probe *probe, const struct probe_program *program);
+int probe_program_load(const struct probe_program *program);
 
 struct probe_map {
 	const char *name; /* "ringbuf" */

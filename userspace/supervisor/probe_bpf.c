@@ -52,7 +52,7 @@ const struct probe_program probe_programs[] = {
 	 "proxied connections are told apart"},
 	{"sk_lookup", BPF_PROG_TYPE_SK_LOOKUP, BPF_SK_LOOKUP, false,
 	 "proxied connections reach their sandbox's worker"},
-	{"tp_btf/sched_process_exec", BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP, true,
+	{"raw_tp/sched_process_exec", BPF_PROG_TYPE_RAW_TRACEPOINT, 0, true,
 	 "executables and their ancestors are recorded for rules that name binaries"},
 	{"syscall", BPF_PROG_TYPE_SYSCALL, 0, true,
 	 "the kernel names the listed paths (Linux 5.14)"},
@@ -94,8 +94,6 @@ static int collect_hooks(struct probe *probe)
 		    probe->hooks < HOOKS_MAX)
 			probe->hook[probe->hooks++] =
 				(struct probe_hook){name + strlen(HOOK_PREFIX), (int32_t)id};
-		else if (btf_is_typedef(type) && !strcmp(name, "btf_trace_sched_process_exec"))
-			probe->exec_tracepoint = (int32_t)id;
 	}
 	return 0;
 }
@@ -200,19 +198,11 @@ int probe_lsm_denial(const struct probe *probe)
 	return errno == EDOM ? 0 : -errno;
 }
 
-int probe_program_load(const struct probe *probe, const struct probe_program *program)
+int probe_program_load(const struct probe_program *program)
 {
-	_cleanup_close_ int fd = -1;
-	uint32_t btf_id = 0;
 	/* 1 allows or passes on, wherever that is what the value means. */
-	int value = program->type == BPF_PROG_TYPE_TRACING ? 0 : 1;
+	_cleanup_close_ int fd = load_returning(program->type, program->attach, 0, 1);
 
-	if (program->type == BPF_PROG_TYPE_TRACING) {
-		if (!probe->exec_tracepoint)
-			return probe->vmlinux ? -ENOENT : probe->vmlinux_error;
-		btf_id = (uint32_t)probe->exec_tracepoint;
-	}
-	fd = load_returning(program->type, program->attach, btf_id, value);
 	return fd < 0 ? fd : 0;
 }
 
@@ -254,7 +244,7 @@ int probe_floor(const struct probe *probe, char *buf, size_t size)
 		{"BTF", probe->vmlinux ? 0 : probe->vmlinux_error},
 		{"ring buffers", probe_map_create(find_map("ringbuf"))},
 		{"mount_setattr", probe_mount_setattr()},
-		{"programs of type syscall", probe_program_load(probe, find_program("syscall"))},
+		{"programs of type syscall", probe_program_load(find_program("syscall"))},
 	};
 	bool unknown = false;
 	size_t len = 0;

@@ -115,7 +115,7 @@ void loaded_open(void)
 
 		if (bpf_program__type(prog) == BPF_PROG_TYPE_SYSCALL)
 			continue;
-		link = bpf_program__type(prog) == BPF_PROG_TYPE_TRACING
+		link = bpf_program__type(prog) == BPF_PROG_TYPE_RAW_TRACEPOINT
 			       ? bpf_program__attach(prog)
 			       : bpf_program__attach_cgroup(prog, cgroup_fd[0]);
 		if (!link)
