@@ -136,7 +136,8 @@ void act_listen(char **argv)
 
 /*
  * share ADDRESS PORT: listen beside somebody else's listener with SO_REUSEPORT, connect often, and
- * report how many connections came to this process and how many of the others took a byte.
+ * report how many connections came to this process and how many of the others took a byte. Every
+ * second one is from a bound socket.
  */
 void act_share(char **argv)
 {
@@ -154,6 +155,8 @@ void act_share(char **argv)
 		/* A connection that does not come about must not take its whole time. */
 		setsockopt(client, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 		setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+		if (i % 2 && bind_to(client, argv[1]))
+			finish(ENOTTY);
 		if (!connect(client, (struct sockaddr *)&to, len)) {
 			accepted = accept(listener, NULL, NULL);
 			own += accepted >= 0;
