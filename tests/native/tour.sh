@@ -29,7 +29,7 @@ trap 'rm -rf "$dir"' EXIT
 # Directories and processes of a tour, and sandboxes' cgroups that nobody owns: an owner's lock is
 # on the directory for as long as it lives.
 left() {
-	find /tmp -maxdepth 1 -name 'openshell-tour.*'
+	find /srv /var/tmp /tmp -maxdepth 1 -name 'openshell-tour.*' 2>/dev/null
 	grep -als 'openshell-tour\.' /proc/[0-9]*/cmdline
 	for cgroup in "$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)"/openshell/*/; do
 		[ ! -d "$cgroup" ] || ! flock -n "$cgroup" true || echo "$cgroup"
