@@ -11,15 +11,23 @@
 #define ATTR_SIZE  (1 << 3)
 #define ATTR_FORCE (1 << 9) /* the kernel's own change, such as dropping set-id bits on write */
 
+/*
+ * Truncating a set-id file drops its bits in the same change and makes that a forced one too; for
+ * open(O_RDONLY | O_TRUNC) this is the only question there is, since 6.2 took path_truncate away.
+ */
+static __always_inline int is_forced(__u32 valid)
+{
+	return (valid & (ATTR_FORCE | ATTR_SIZE)) == ATTR_FORCE;
+}
+
 static __always_inline int setattr(struct dentry *dentry, struct iattr *attr, int ret)
 {
 	__u32 valid = attr->ia_valid;
 	struct caller caller;
 
-	if (ret || (valid & ATTR_FORCE) || !lsm_enter(&caller, OS_HOOK_INODE_SETATTR))
+	if (ret || is_forced(valid) || !lsm_enter(&caller, OS_HOOK_INODE_SETATTR))
 		return ret;
-	return lsm_check_dentry(&caller, dentry,
-				valid & ATTR_SIZE ? OS_RIGHT_WRITE : OS_RIGHT_ATTR,
+	return lsm_check_dentry(&caller, dentry, valid & ATTR_SIZE ? OS_RIGHT_WRITE : OS_RIGHT_ATTR,
 				OS_HOOK_INODE_SETATTR, 0, valid);
 }
 
@@ -57,8 +65,7 @@ int BPF_PROG(inode_setxattr_plain, struct dentry *dentry)
 }
 
 SEC("lsm/inode_removexattr")
-int BPF_PROG(inode_removexattr_idmap, void *idmap, struct dentry *dentry, const char *name,
-	     int ret)
+int BPF_PROG(inode_removexattr_idmap, void *idmap, struct dentry *dentry, const char *name, int ret)
 {
 	return attribute(dentry, OS_RIGHT_ATTR, OS_HOOK_INODE_REMOVEXATTR, ret);
 }
