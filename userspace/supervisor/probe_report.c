@@ -2,6 +2,7 @@
 #include "supervisor/probe_report.h"
 #include "abi.h"
 #include "common/cleanup.h"
+#include "supervisor/kernel_variant.h"
 #include "supervisor/landlock.h"
 #include "supervisor/probe.h"
 
@@ -26,20 +27,6 @@ struct making {
 
 #define NOT_PROBED "not probed without root"
 #define AS_ROOT	   "sudo openshell doctor"
-
-/* LSM hooks of abi.h, and what covers one on a kernel that lacks it. */
-#define COVERED_BY_SECCOMP "seccomp: io_uring_setup answers ENOSYS"
-
-static const struct {
-	const char *hook, *covered_by;
-} hook_covers[] = {
-	{"path_chown", "inode_setattr decides every change of owner"},
-	{"userns_create", "capable denies capabilities in every user namespace, seccomp denies "
-			  "making one"},
-	{"uring_override_creds", COVERED_BY_SECCOMP},
-	{"uring_sqpoll", COVERED_BY_SECCOMP},
-	{"uring_cmd", COVERED_BY_SECCOMP},
-};
 
 const char *probe_status_name(enum probe_status status)
 {
@@ -196,17 +183,9 @@ static void add_lsm(struct making *m)
 		FOUND(row, "a program was attached and denied nothing");
 }
 
-static const char *hook_cover(const char *hook)
-{
-	for (size_t i = 0; i < ARRAY_LEN(hook_covers); i++)
-		if (!strcmp(hook_covers[i].hook, hook))
-			return hook_covers[i].covered_by;
-	return NULL;
-}
-
 static void add_hook(struct making *m, const char *hook)
 {
-	const char *cover = hook_cover(hook);
+	const char *cover = kernel_variant_cover(hook);
 	int r = probe_lsm_load(&m->probe, hook);
 	struct probe_row *row = add(m, "hook", hook, status_of(m, r));
 
