@@ -120,12 +120,27 @@ static int attach_all(struct bpf_object *object, const struct kernel *kernel, st
 	struct bpf_program *prog;
 	int r;
 
-	bpf_object__for_each_program(prog, object) {
+	bpf_object__for_each_program(prog, object)
+	{
 		r = attach_and_pin(prog, kernel, err);
 		if (r)
 			return r;
 	}
 	return 0;
+}
+
+/* Take back what attach_all() did before it failed: half a set must not hold anybody. */
+static void detach_all(struct bpf_object *object)
+{
+	struct bpf_program *prog;
+
+	bpf_object__for_each_program(prog, object)
+	{
+		char path[256];
+
+		snprintf(path, sizeof(path), KERNEL_PIN_DIR "/link_%s", bpf_program__name(prog));
+		unlink(path);
+	}
 }
 
 /* The verifier's words are no answer on a kernel that is simply too old: say that instead. */
@@ -147,6 +162,17 @@ static int core_refused(int result, struct error *err)
 			 "the kernel refused the core programs (%s); `openshell doctor` says what "
 			 "is missing. %s",
 			 strerror(-result), log_tail());
+}
+
+/* A descriptor of our own for what the object closes with itself. */
+static int keep_fd(int fd, int *ret_fd, struct error *err)
+{
+	int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+	if (own < 0)
+		return error_set(err, -errno, "cannot keep a descriptor: %s", strerror(errno));
+	*ret_fd = own;
+	return 0;
 }
 
 /* Open, with the kernel's types from a file if there is one. */
@@ -185,8 +211,7 @@ static int load_core(struct kernel *kernel, bool without_lsm, struct error *err)
 		goto out;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(shared_maps); i++) {
-		struct bpf_map *map =
-			bpf_object__find_map_by_name(core->obj, shared_maps[i].name);
+		struct bpf_map *map = bpf_object__find_map_by_name(core->obj, shared_maps[i].name);
 		char path[256];
 
 		if (!map) {
@@ -200,13 +225,13 @@ static int load_core(struct kernel *kernel, bool without_lsm, struct error *err)
 			error_set(err, r, "cannot pin %s: %s", path, strerror(-r));
 			goto out;
 		}
-		*map_slot(kernel, &shared_maps[i]) =
-			fcntl(bpf_map__fd(map), F_DUPFD_CLOEXEC, 3);
+		r = keep_fd(bpf_map__fd(map), map_slot(kernel, &shared_maps[i]), err);
+		if (r)
+			goto out;
 	}
 	r = attach_all(core->obj, kernel, err);
-	if (r)
-		goto out;
-	kernel->file_probe_fd = fcntl(bpf_program__fd(core->progs.file_probe), F_DUPFD_CLOEXEC, 3);
+	if (!r)
+		r = keep_fd(bpf_program__fd(core->progs.file_probe), &kernel->file_probe_fd, err);
 out:
 	core_bpf__destroy(core);
 	return r;
@@ -263,13 +288,15 @@ static int load_lsm(struct kernel *kernel, bool refused, struct error *err)
 	}
 	r = bpf_object__load(lsm->obj);
 	if (r) {
-		error_set(&why, r, "the kernel refused the BPF-LSM programs (%s). %s",
-			  strerror(-r), log_tail());
+		error_set(&why, r, "the kernel refused the BPF-LSM programs (%s). %s", strerror(-r),
+			  log_tail());
 		goto without;
 	}
 	r = attach_all(lsm->obj, kernel, &why);
-	if (r)
+	if (r) {
+		detach_all(lsm->obj);
 		goto without;
+	}
 	kernel->lsm = true;
 	goto out;
 without:
@@ -341,13 +368,14 @@ int kernel_adopt(struct kernel *kernel, struct error *err)
 		*map_slot(kernel, &shared_maps[i]) = fd;
 	}
 	kernel->file_probe_fd = bpf_obj_get(KERNEL_PIN_DIR "/prog_file_probe");
-	if (kernel->file_probe_fd < 0 ||
-	    bpf_map_lookup_elem(kernel->maps.meta, &zero, &meta) || !meta.complete)
+	if (kernel->file_probe_fd < 0 || bpf_map_lookup_elem(kernel->maps.meta, &zero, &meta) ||
+	    !meta.complete)
 		return error_set(err, -ENOENT, "%s is not a complete set", KERNEL_PIN_DIR);
 	if (meta.abi != OS_ABI)
 		return error_set(err, -EEXIST, "%s was loaded by a version with ABI %u, ours is %u",
 				 KERNEL_PIN_DIR, meta.abi, OS_ABI);
-	if (meta.root_cgroup != kernel->tree.agents_id || meta.root_level != kernel->tree.agents_level)
+	if (meta.root_cgroup != kernel->tree.agents_id ||
+	    meta.root_level != kernel->tree.agents_level)
 		return error_set(err, -ENOENT, "%s belongs to another agents' cgroup",
 				 KERNEL_PIN_DIR);
 	kernel->lsm = meta.flags & OS_META_LSM;
