@@ -89,9 +89,10 @@ static int adopt_or_load(struct kernel *kernel, struct error *err)
 	if (!r)
 		return 0;
 	forget(kernel);
-	if (r == -EEXIST && slot_sweep(kernel) > 0)
-		return error_wrap(err, "sandboxes of another version are running; end them, or "
-				       "remove " KERNEL_PIN_DIR " to unload it");
+	/* What is pinned, whole or not, is all that holds the sandboxes that run. */
+	if (slot_sweep(kernel) > 0 && !access(KERNEL_PIN_DIR, F_OK))
+		return error_wrap(err, "what is pinned cannot be used, and sandboxes run under it; "
+				       "end them, or remove " KERNEL_PIN_DIR " to unload it");
 	kernel_unpin();
 	return kernel_load(kernel, err);
 }
@@ -126,8 +127,7 @@ int kernel_open(struct kernel **ret_kernel, struct error *err)
 
 	if (geteuid() != 0)
 		return error_set(err, -EPERM,
-				 "loading kernel programs needs root: use sudo, or start "
-				 "openshell-supervisor");
+				 "loading kernel programs needs root: use sudo");
 	kernel = calloc(1, sizeof(*kernel));
 	if (!kernel)
 		return error_set(err, -ENOMEM, "out of memory");
