@@ -299,7 +299,7 @@ static int prepare(struct run *run, struct error *err)
 	if (!r && geteuid() != 0)
 		r = error_set(err, -EPERM,
 			      "setting up a sandbox needs root: run it with sudo (the agent then runs "
-			      "as you), or have openshell-supervisor running");
+			      "as you)");
 	if (!r)
 		r = choose_identity(run, err);
 	if (!r)

@@ -70,8 +70,7 @@ static int check_spec(const struct launch_spec *spec, struct error *err)
 			return error_set(err, -EBADF, "descriptor %d for the agent is not open", i);
 	if (geteuid() != 0)
 		return error_set(err, -EPERM,
-				 "starting a sandbox needs root: run it with sudo, or start the "
-				 "host's openshell-supervisor");
+				 "starting a sandbox needs root: run it with sudo");
 	return 0;
 }
 
