@@ -273,6 +273,34 @@ static void formats(void **state)
 	assert_int_equal(event_format_parse("xml", &f), -EINVAL);
 }
 
+static void links_of_others_are_not_followed(void **state)
+{
+	const struct event_writer_options o = {.path = path, .fd = -1, .warn_fd = -1};
+	struct event_writer *w = NULL;
+	struct error err = {};
+	char target[80];
+	struct stat st;
+
+	snprintf(target, sizeof(target), "%s.target", directory);
+	unlink(path);
+	assert_int_equal(symlink(target, path), 0);
+	assert_int_equal(event_writer_open(&o, &w, &err), 0);
+	assert_int_equal(event_writer_close(w, NULL), 0);
+	assert_int_equal(lstat(target, &st), 0);
+	unlink(target);
+	if (geteuid() == 0) {
+		assert_int_equal(lchown(path, 12345, 12345), 0);
+		assert_int_equal(event_writer_open(&o, &w, &err), -ELOOP);
+		assert_non_null(strstr(err.message, "symbolic link"));
+		assert_int_equal(lstat(target, &st), -1);
+	}
+	unlink(path);
+	if (geteuid() != 0) {
+		print_message("a link of somebody else's needs root to be made\n");
+		skip();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -285,6 +313,7 @@ int main(void)
 		cmocka_unit_test(a_reader_that_goes_away_kills_nobody),
 		cmocka_unit_test(a_log_that_cannot_be_opened),
 		cmocka_unit_test(formats),
+		cmocka_unit_test(links_of_others_are_not_followed),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define BUFFER_SIZE	 (256 * 1024)
@@ -242,6 +243,25 @@ static void writer_freep(struct event_writer **w)
 	writer_free(*w);
 }
 
+/*
+ * Root writes the log, often to where an agent may make names, and an agent chooses some of its
+ * words: a symbolic link counts only if it is root's or the caller's, as /dev/stderr is. Does not
+ * wait for a reader, should it be a named pipe: a log never holds the agent.
+ */
+static int open_log(const char *path)
+{
+	const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	int fd = open(path, flags | O_NOFOLLOW, 0600);
+	struct stat st;
+
+	if (fd < 0 && errno == ELOOP) {
+		if (lstat(path, &st) == 0 && st.st_uid != 0 && st.st_uid != geteuid())
+			return -ELOOP;
+		fd = open(path, flags, 0600);
+	}
+	return fd < 0 ? -errno : fd;
+}
+
 int event_writer_open(const struct event_writer_options *options, struct event_writer **ret_writer,
 		      struct error *err)
 {
@@ -260,13 +280,14 @@ int event_writer_open(const struct event_writer_options *options, struct event_w
 	if (!w->buffer || !w->line || !w->name || !w->repeat)
 		return error_set(err, -ENOMEM, "out of memory");
 	if (options->path) {
-		/* Not waiting for a reader, should it be a named pipe: a log never holds the agent.
-		 */
-		w->fd = open(options->path,
-			     O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
-			     0600);
+		w->fd = open_log(options->path);
+		if (w->fd == -ELOOP)
+			return error_set(err, w->fd,
+					 "the log %s is a symbolic link of somebody else's",
+					 options->path);
 		if (w->fd < 0)
-			return error_set(err, -errno, "opening the log %s: %m", options->path);
+			return error_set(err, w->fd, "opening the log %s: %s", options->path,
+					 strerror(-w->fd));
 		w->owned = true;
 	}
 	w->colour = wants_colour(options, w->fd);

@@ -30,7 +30,7 @@ enum event_colour {
 };
 
 struct event_writer_options {
-	const char *path; /* log file, appended to, created 0600; NULL = @fd */
+	const char *path; /* log file, appended to, created 0600; NULL = @fd; see -ELOOP */
 	int fd;		  /* used as it is and never closed */
 	enum event_format format;
 	enum event_colour colour;
@@ -59,7 +59,10 @@ struct event_writer_stats {
 /* "shorthand" or "ocsf"; -EINVAL for others. */
 int event_format_parse(const char *name, enum event_format *ret_format);
 
-/* Errors: those of open(), in a sentence; -ENOMEM. */
+/*
+ * Errors: those of open(), in a sentence; -ELOOP also for a symbolic link that belongs to somebody
+ * else than root and the caller: the log may lie where an agent makes names. -ENOMEM.
+ */
 int event_writer_open(const struct event_writer_options *options, struct event_writer **ret_writer,
 		      struct error *err);
 
