@@ -67,7 +67,8 @@ left() {
 	ls -d "$unified"/openshell 2>/dev/null
 	ls -d /sys/fs/bpf/openshell 2>/dev/null
 	find /run -mindepth 1 ! -path /run/openshell ! -path /run/openshell/lock \
-		! -path /run/openshell/users ! -path '/run/mount*' # mount(8)'s own
+		! -path /run/openshell/users ! -path '/run/openshell/types-*' \
+		! -path '/run/mount*' # mount(8)'s own
 	[ "$(wc -l </proc/self/mountinfo)" -eq "$mount_count" ] || echo "a mount"
 	find /tmp /var/tmp /dev/shm -maxdepth 1 -name 'openshell-run*' 2>/dev/null
 	grep -als "$agent_pattern" /proc/[0-9]*/cmdline
@@ -268,7 +269,7 @@ on_host "cgroup2 is read-only" 1 "cannot make the cgroup .*Read-only file system
 	"mount -o remount,bind,ro $unified"
 on_host "no BTF" 1 "this kernel has no BTF" "mount -t tmpfs x /sys/kernel/btf"
 on_host "empty BTF" 1 "it lacks BTF" \
-	"mount --bind /dev/null /sys/kernel/btf/vmlinux"
+	"rm -f /run/openshell/types-*; mount --bind /dev/null /sys/kernel/btf/vmlinux"
 on_host "nowhere to mount bpffs" 1 "cannot mount bpffs on /sys/fs/bpf" "mount -t tmpfs -o ro x /sys/fs"
 on_host "bpffs is read-only" 1 "cannot make /sys/fs/bpf/openshell: Read-only file system" \
 	"mount -o remount,bind,ro /sys/fs/bpf"
