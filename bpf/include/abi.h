@@ -382,6 +382,10 @@ enum os_count {
 	OS_COUNT_MAX = 192,
 };
 
+_Static_assert((int)OS_COUNT_HOOK + (int)OS_HOOK_COUNT <= (int)OS_COUNT_HOOK_DENIED &&
+		       (int)OS_COUNT_HOOK_DENIED + (int)OS_HOOK_COUNT <= (int)OS_COUNT_MAX,
+	       "every hook has its own counters");
+
 /* os_file_probe: in and out of the SEC("syscall") program that names an open file for us. */
 struct os_file_probe {
 	__u32 fd;

@@ -14,6 +14,8 @@ int sentences_add(struct sentences *sentences, const char *fmt, ...)
 
 	if (sentences->len >= SENTENCES_MAX)
 		return 0;
+	if (sentences->len == SENTENCES_MAX - 1)
+		fmt = "there is more to say than is kept here";
 	va_start(args, fmt);
 	n = vasprintf(&text, fmt, args);
 	va_end(args);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A bounded list of sentences for people, gathered on the way and told later. Owned by whoever has
- * it; one thread. Past the bound sentences are dropped silently: the first ones say enough.
+ * it; one thread. Past the bound the last one says that there were more.
  */
 #pragma once
 
