@@ -6,11 +6,13 @@
 #include "world.h"
 
 #include <bpf/bpf.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -57,6 +59,33 @@ static int make_cgroup(const char *path)
 	return fd;
 }
 
+/* What a run that was killed left: cgroups named after a process that is no more. */
+static void sweep(const char *mount)
+{
+	DIR *dir = opendir(mount);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		static const char name[] = "ostest-egress-";
+		char path[sizeof(root) + 320];
+		long pid;
+
+		if (strncmp(entry->d_name, name, sizeof(name) - 1))
+			continue;
+		pid = strtol(entry->d_name + sizeof(name) - 1, NULL, 10);
+		if (pid <= 0 || !kill((pid_t)pid, 0) || errno != ESRCH)
+			continue;
+		for (uint32_t slot = 1; slot <= SLOTS; slot++) {
+			snprintf(path, sizeof(path), "%s/%s/%u", mount, entry->d_name, slot);
+			rmdir(path);
+		}
+		snprintf(path, sizeof(path), "%s/%s", mount, entry->d_name);
+		rmdir(path);
+	}
+	if (dir)
+		closedir(dir);
+}
+
 static int keep(void *ctx, void *data, size_t size)
 {
 	uint32_t slot = (uint32_t)(uintptr_t)ctx;
@@ -94,6 +123,7 @@ void loaded_open(void)
 				    : "/sys/fs/cgroup/unified";
 	struct bpf_program *prog;
 
+	sweep(mount);
 	snprintf(root, sizeof(root), "%s/ostest-egress-%d", mount, getpid());
 	cgroup_fd[0] = make_cgroup(root);
 	core = core_bpf__open();
