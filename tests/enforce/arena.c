@@ -286,7 +286,7 @@ void arena_make(struct stage *stage)
 	static const char *const after[] = {
 		"ro/rw",    "rw/ro",	 "rw/ro/rw",	"rw/deny",   "rw/deny/rw",
 		"rw/moves", "rw/parent", "rw/programs", "tmpfs/ro",  "tmpfs/deny",
-		"ro/bound", "rw/bound",	 "out/mount",	"out/parts",
+		"ro/bound", "rw/bound",	 "out/mount",	"out/parts", "work",
 	};
 	static const char *const files[] = {
 		"rw/secret",	    "rw/secret.unlink",	 "rw/secret.rename", "rw/secret.link",

@@ -174,6 +174,63 @@ static void reused_inode(void)
 		printf("#   before %s, got %s\n", name_of(before), name_of(after));
 }
 
+/*
+ * A file or directory that somebody outside changes is copied to overlayfs's upper layer, and once
+ * nobody holds it, has another inode number.
+ */
+static void copied_up(void)
+{
+	static const char *const paths[] = {"overlay/secret", "overlay/deny", "overlay/ro"};
+	_cleanup_close_ int drop = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
+	int file, directory, written;
+
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+		const char *path = stage_path(&stage, paths[i]);
+
+		forget_file(path);
+		if (chmod(path, i ? 0755 : 0644))
+			stage_die("chmod %s: %s", path, strerror(errno));
+	}
+	if (drop < 0 || write(drop, "2", 1) != 1)
+		stage_die("drop_caches: %s", strerror(errno));
+	file = ask(WHO_AGENT, "read X:overlay/secret");
+	directory = ask(WHO_AGENT, "read X:overlay/deny/lower");
+	written = ask(WHO_AGENT, "write X:overlay/ro/lower");
+	point(file == -EACCES && directory == -EACCES && written == -EACCES,
+	      "what overlayfs copied up stays denied and read_only");
+	if (file != -EACCES || directory != -EACCES || written != -EACCES)
+		printf("#   denied file %s, in a denied directory %s, read_only %s\n",
+		       name_of(file), name_of(directory), name_of(written));
+}
+
+/* The working directory is writable where the policy says so, and not there where it does not. */
+static void working_directory(bool included)
+{
+	struct sandbox *sandbox;
+	struct server server;
+	char policy[256], words[1024];
+	int inside, outside, wanted = included ? 0 : -EACCES;
+
+	snprintf(policy, sizeof(policy),
+		 "version: 1\n"
+		 "filesystem_policy:\n"
+		 "  include_workdir: %s\n"
+		 "  read_only: [@/bin]\n",
+		 included ? "true" : "false");
+	sandbox = stage_start(&stage, "enforce-work", policy, "work", false, &server);
+	stage_prepare(&stage, "create N:work/file", words);
+	inside = server_ask(&server, words);
+	stage_prepare(&stage, "create N:rw/file", words);
+	outside = server_ask(&server, words);
+	point(inside == wanted && outside == (stage.lsm ? -EACCES : -ENOENT),
+	      "include_workdir: %s: create in the working directory: %s",
+	      included ? "true" : "false", name_of(inside));
+	if (inside != wanted || !outside)
+		printf("#   there %s, elsewhere %s\n", name_of(inside), name_of(outside));
+	server_stop(&server);
+	sandbox_free(sandbox);
+}
+
 /* A path that is missing is not passed over in silence. */
 static void missing_path(void)
 {
@@ -215,6 +272,8 @@ void special_seccomp(void)
 void special_run(void)
 {
 	deleted_but_open();
+	working_directory(true);
+	working_directory(false);
 	if (!stage.lsm) {
 		missing_path();
 		return;
@@ -222,6 +281,7 @@ void special_run(void)
 	nested_cgroup();
 	unknown_cgroup();
 	reused_inode();
+	copied_up();
 }
 
 /* In audit mode an act does what it does without a sandbox, and its denial is told all the same. */

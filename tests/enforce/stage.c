@@ -159,13 +159,13 @@ void stage_spawn(struct stage *stage, const struct sandbox *sandbox, uid_t uid,
 		stage_die("a server did not start");
 }
 
-struct sandbox *stage_start(struct stage *stage, const char *id, const char *policy, bool audit,
-			    struct server *ret_server)
+struct sandbox *stage_start(struct stage *stage, const char *id, const char *policy,
+			    const char *workdir, bool audit, struct server *ret_server)
 {
 	uint8_t digest[32];
 	_cleanup_policy_compiled_ Openshell__Compiled__V1__CompiledPolicy *compiled =
 		stage_compile(stage, policy, digest);
-	_cleanup_free_ char *workdir = strdup(stage_path(stage, "bin"));
+	_cleanup_free_ char *directory = strdup(stage_path(stage, workdir));
 	char *argv[] = {(char *)stage_path(stage, "bin/act"), "serve", NULL}, *envp[] = {NULL};
 	struct sandbox *sandbox = NULL;
 	struct sandbox_spec spec = {
@@ -174,7 +174,7 @@ struct sandbox *stage_start(struct stage *stage, const char *id, const char *pol
 		.digest = digest,
 		.argv = argv,
 		.envp = envp,
-		.workdir = workdir,
+		.workdir = directory,
 		.uid = STAGE_UID,
 		.gid = STAGE_UID,
 		.audit = audit,
@@ -378,7 +378,8 @@ static void start_agent(struct stage *stage, enum who who, const char *id, const
 	const struct event_sink sink = {.event = hear, .arg = stage};
 	struct error err = {};
 
-	stage->sandbox[who] = stage_start(stage, id, policy, who == WHO_AUDIT, &stage->server[who]);
+	stage->sandbox[who] = stage_start(stage, id, policy, "bin", who == WHO_AUDIT,
+					   &stage->server[who]);
 	if (event_reader_open(stage->sandbox[who]->slot.ring_fd, &sink, &stage->reader[who], &err))
 		stage_die("event ring: %s", err.message);
 }

@@ -67,10 +67,10 @@ void stage_tear_down(struct stage *stage);
 
 /*
  * Start an agent under a policy: text with `@` for the arena. The server is in its process. @id
- * names the cgroup.
+ * names the cgroup; @workdir is in the arena.
  */
-struct sandbox *stage_start(struct stage *stage, const char *id, const char *policy, bool audit,
-			    struct server *ret_server);
+struct sandbox *stage_start(struct stage *stage, const char *id, const char *policy,
+			    const char *workdir, bool audit, struct server *ret_server);
 
 /* A server in the cgroup of @sandbox (NULL: nowhere special), as @uid. */
 void stage_spawn(struct stage *stage, const struct sandbox *sandbox, uid_t uid,

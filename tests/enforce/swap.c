@@ -163,7 +163,7 @@ static pid_t start_owner(int report)
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	if (kernel_open(&stage.kernel, &err))
 		stage_die("%s", err.message);
-	stage_start(&stage, "enforce-orphan", policy_a, false, &server);
+	stage_start(&stage, "enforce-orphan", policy_a, "bin", false, &server);
 	if (write(report, "", 1) != 1)
 		_exit(1);
 	for (;;)
@@ -229,7 +229,7 @@ int main(void)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	stage.lsm = true;
 	stage_open(&stage);
-	sandbox = stage_start(&stage, "enforce-swap", policy_a, false, &agent);
+	sandbox = stage_start(&stage, "enforce-swap", policy_a, "bin", false, &agent);
 	switch_policies(sandbox, &agent);
 	refuse_policy(sandbox, &agent);
 	server_stop(&agent);
