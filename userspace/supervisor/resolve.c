@@ -553,8 +553,16 @@ int resolve_policy(const struct resolve_request *request, struct resolved *ret_r
 
 void resolved_close(struct resolved *resolved)
 {
+	struct resolved_path *fitting;
+
 	for (size_t i = 0; i < resolved->len; i++)
 		resolved->path[i].fd = safe_close(resolved->path[i].fd);
+	/* The table lives as long as the sandbox, and nothing is added to it any more. */
+	fitting = reallocarray(resolved->path, resolved->len ? resolved->len : 1, sizeof(*fitting));
+	if (fitting) {
+		resolved->path = fitting;
+		resolved->cap = resolved->len ? resolved->len : 1;
+	}
 }
 
 void resolved_free(struct resolved *resolved)

@@ -222,7 +222,9 @@ int sandbox_start(const struct kernel *kernel, const struct sandbox_spec *spec,
 		r = host_view_plan(spec->policy, spec->workdir, spec->id, kernel->lsm, &mounts,
 				   err);
 	if (!r)
-		r = slot_take(kernel, spec->id, &sandbox->slot, err);
+		r = slot_take(kernel, spec->id,
+			      spec->audit ? SLOT_RING_BYTES_AUDIT : SLOT_RING_BYTES,
+			      &sandbox->slot, err);
 	if (r)
 		goto out;
 	launch.cgroup_fd = sandbox->slot.cgroup.fd;

@@ -46,18 +46,20 @@ static void discard(void *arg, const void *data, size_t size)
  * A slot keeps its ring when its sandbox is gone: putting a map into a map of maps, or taking it
  * out, waits for an RCU grace period. What the last owner did not read is thrown away here.
  */
-static int reuse_ring(const struct kernel *kernel, struct slot *slot)
+static int reuse_ring(const struct kernel *kernel, uint32_t bytes, struct slot *slot)
 {
 	static const struct event_sink nowhere = {.event = discard};
 	struct event_reader *reader = NULL;
-	__u32 id;
+	struct bpf_map_info info = {};
+	__u32 id, size = sizeof(info);
 
 	if (bpf_map_lookup_elem(kernel->maps.event, &slot->slot, &id))
 		return -ENOENT;
 	slot->ring_fd = bpf_map_get_fd_by_id(id);
 	if (slot->ring_fd < 0)
 		return slot->ring_fd;
-	if (event_reader_open(slot->ring_fd, &nowhere, &reader, NULL)) {
+	if (bpf_obj_get_info_by_fd(slot->ring_fd, &info, &size) || info.max_entries != bytes ||
+	    event_reader_open(slot->ring_fd, &nowhere, &reader, NULL)) {
 		slot->ring_fd = safe_close(slot->ring_fd);
 		return -EIO;
 	}
@@ -66,12 +68,13 @@ static int reuse_ring(const struct kernel *kernel, struct slot *slot)
 	return 0;
 }
 
-static int enter(const struct kernel *kernel, struct slot *slot, struct error *err)
+static int enter(const struct kernel *kernel, uint32_t ring_bytes, struct slot *slot,
+		 struct error *err)
 {
-	int r = reuse_ring(kernel, slot);
+	int r = reuse_ring(kernel, ring_bytes, slot);
 
 	if (r) {
-		r = event_ring_create("os_ring", SLOT_RING_BYTES, &slot->ring_fd, err);
+		r = event_ring_create("os_ring", ring_bytes, &slot->ring_fd, err);
 		if (r)
 			return r;
 		r = bpf_map_update_elem(kernel->maps.event, &slot->slot, &slot->ring_fd, BPF_ANY);
@@ -87,8 +90,8 @@ static int enter(const struct kernel *kernel, struct slot *slot, struct error *e
 	return 0;
 }
 
-int slot_take(const struct kernel *kernel, const char *id, struct slot *ret_slot,
-	      struct error *err)
+int slot_take(const struct kernel *kernel, const char *id, uint32_t ring_bytes,
+	      struct slot *ret_slot, struct error *err)
 {
 	_cleanup_close_ int lock = -1;
 	struct slot slot = SLOT_EMPTY;
@@ -103,7 +106,7 @@ int slot_take(const struct kernel *kernel, const char *id, struct slot *ret_slot
 	r = cgroup_create(&kernel->tree, id, &slot.cgroup, err);
 	if (r)
 		return r;
-	r = enter(kernel, &slot, err);
+	r = enter(kernel, ring_bytes, &slot, err);
 	if (r) {
 		lock = safe_close(lock);
 		slot_release(kernel, &slot);

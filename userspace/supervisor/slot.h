@@ -8,7 +8,12 @@
 
 #include "supervisor/kernel.h"
 
-#define SLOT_RING_BYTES 32768
+/*
+ * Rings of events. Denials are few, and each wakes the reader: a ring holds some fifty usual ones.
+ * Where everything is an event, or a policy is learnt from them, hundreds come at once.
+ */
+#define SLOT_RING_BYTES	      16384
+#define SLOT_RING_BYTES_AUDIT 262144
 
 struct slot {
 	uint32_t slot;
@@ -29,11 +34,12 @@ struct slot {
 	}
 
 /*
- * Make the cgroup openshell/@id, find a free slot, and enter it in mode SETUP. -EEXIST: that id is
+ * Make the cgroup openshell/@id, find a free slot, and enter it in mode SETUP, with a ring of
+ * @ring_bytes. -EEXIST: that id is
  * in use; -ENOSPC: OS_SLOTS_MAX sandboxes run.
  */
-int slot_take(const struct kernel *kernel, const char *id, struct slot *ret_slot,
-	      struct error *err);
+int slot_take(const struct kernel *kernel, const char *id, uint32_t ring_bytes,
+	      struct slot *ret_slot, struct error *err);
 
 /* Put (generation, mode) in force: one 8-byte store, seen by the next decision. */
 void slot_switch(const struct kernel *kernel, struct slot *slot, uint32_t generation,
