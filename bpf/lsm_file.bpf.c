@@ -8,7 +8,7 @@
 #include "lsm.h"
 
 /* include/linux/fs.h and include/uapi/asm-generic/fcntl.h */
-#define O_ACCMODE  3
+#define O_ACCMODE	 3
 #define FMODE_EXEC_SHIFT 5 /* in f_flags: __FMODE_EXEC, set for execve and ELF interpreters */
 
 /*
@@ -69,8 +69,7 @@ int BPF_PROG(path_truncate, const struct path *path, int ret)
 
 	if (ret || !lsm_enter(&caller, OS_HOOK_PATH_TRUNCATE))
 		return ret;
-	return lsm_check_dentry(&caller, path->dentry, OS_RIGHT_WRITE, OS_HOOK_PATH_TRUNCATE, 0,
-				0);
+	return lsm_check_dentry(&caller, path->dentry, OS_RIGHT_WRITE, OS_HOOK_PATH_TRUNCATE, 0, 0);
 }
 
 /*
@@ -78,15 +77,15 @@ int BPF_PROG(path_truncate, const struct path *path, int ret)
  * part of an anchor's key: an agent that owns a file could slip away from its anchor by setting
  * another one, so nobody in a sandbox may.
  */
-#define FS_IOC_SETFLAGS		   0x40086602
-#define FS_IOC32_SETFLAGS	   0x40046602
-#define FS_IOC_FSSETXATTR	   0x401c5820
-#define FS_IOC_SETVERSION	   0x40087602
-#define FS_IOC32_SETVERSION	   0x40047602
-#define EXT4_IOC_SETVERSION	   0x40086604
-#define EXT4_IOC32_SETVERSION	   0x40046604
+#define FS_IOC_SETFLAGS		     0x40086602
+#define FS_IOC32_SETFLAGS	     0x40046602
+#define FS_IOC_FSSETXATTR	     0x401c5820
+#define FS_IOC_SETVERSION	     0x40087602
+#define FS_IOC32_SETVERSION	     0x40047602
+#define EXT4_IOC_SETVERSION	     0x40086604
+#define EXT4_IOC32_SETVERSION	     0x40046604
 #define FS_IOC_SET_ENCRYPTION_POLICY 0x800c6613
-#define FS_IOC_ENABLE_VERITY	   0x40806685
+#define FS_IOC_ENABLE_VERITY	     0x40806685
 
 SEC("lsm/file_ioctl")
 int BPF_PROG(file_ioctl, struct file *file, unsigned int cmd, unsigned long arg, int ret)

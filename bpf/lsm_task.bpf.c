@@ -53,7 +53,7 @@ int BPF_PROG(task_kill, struct task_struct *target, struct kernel_siginfo *info,
  * The sandbox's init still has to drop its privileges after the policy is in force; the last thing
  * it sets before the agent's program is no_new_privs, which nothing can take back.
  */
-#define NO_NEW_PRIVS   1 /* bit PFA_NO_NEW_PRIVS of atomic_flags, include/linux/sched.h */
+#define NO_NEW_PRIVS	1 /* bit PFA_NO_NEW_PRIVS of atomic_flags, include/linux/sched.h */
 #define CAP_OPT_NOAUDIT 2 /* include/linux/security.h: the kernel only asks to find out */
 
 SEC("lsm/capable")

@@ -131,7 +131,8 @@ struct os_cidr_key {
 
 /*
  * What a rule's binaries are compared with: the executable and those of the ancestors. bpf/
- * process.bpf.c says what counts as an ancestor. exe all zero = nothing executed in the sandbox yet.
+ * process.bpf.c says what counts as an ancestor. exe all zero = nothing executed in the sandbox
+ * yet.
  */
 #define OS_ANCESTORS_MAX 16
 
@@ -197,12 +198,12 @@ struct os_device_key {
 /* Events */
 
 enum os_event_kind {
-	OS_EVENT_FILE = 1,   /* a path: open, create, remove, attributes, unix socket paths */
-	OS_EVENT_EXEC = 2,   /* execve, executable mappings */
-	OS_EVENT_NET = 3,    /* connect, sendto, socket creation */
+	OS_EVENT_FILE = 1,    /* a path: open, create, remove, attributes, unix socket paths */
+	OS_EVENT_EXEC = 2,    /* execve, executable mappings */
+	OS_EVENT_NET = 3,     /* connect, sendto, socket creation */
 	OS_EVENT_PROCESS = 4, /* ptrace, signals, capabilities */
-	OS_EVENT_SYSTEM = 5, /* mount, bpf, modules, keys, namespaces: what no sandbox may */
-	OS_EVENT_DEVICE = 6, /* cgroup/dev */
+	OS_EVENT_SYSTEM = 5,  /* mount, bpf, modules, keys, namespaces: what no sandbox may */
+	OS_EVENT_DEVICE = 6,  /* cgroup/dev */
 };
 
 enum os_event_verdict {
@@ -280,7 +281,7 @@ enum os_hook {
 #define OS_HOOK_ENUM(id, name, kind) OS_HOOK_##id,
 	OS_HOOKS(OS_HOOK_ENUM)
 #undef OS_HOOK_ENUM
-	OS_HOOK_COUNT,
+		OS_HOOK_COUNT,
 };
 
 /* Why, where a right alone does not say it. */
@@ -301,11 +302,12 @@ enum os_reason {
 	OS_REASON_NO_IMAGE = 13,     /* pipe, socket or memfd as program or executable mapping */
 };
 
-#define OS_EVENT_PATH_MAX 4096 /* bytes of components; a longer path sets OS_EVENT_TRUNCATED */
+#define OS_EVENT_PATH_MAX  4096 /* bytes of components; a longer path sets OS_EVENT_TRUNCATED */
 #define OS_EVENT_TRUNCATED (1u << 0)
 #define OS_EVENT_NEW_NAME  (1u << 1) /* the first component names an entry not there yet */
 #define OS_EVENT_DIRECTORY (1u << 2) /* the rights were asked of what is in this directory */
-#define OS_EVENT_RECORDED  (1u << 3) /* decided on a packet: pid, exe are who authorised the socket */
+#define OS_EVENT_RECORDED                                                                          \
+	(1u << 3) /* decided on a packet: pid, exe are who authorised the socket */
 
 /*
  * One decision. Paths follow the fixed part as NUL-terminated components from the leaf to the
@@ -321,9 +323,9 @@ struct os_event {
 	__u32 pid;    /* tgid in the host's pid namespace */
 	__u32 ns_pid; /* tgid as the sandbox sees it */
 	__u32 uid;
-	__u32 flags;  /* OS_EVENT_* */
-	__u16 kind;   /* enum os_event_kind */
-	__u16 hook;   /* enum os_hook */
+	__u32 flags;   /* OS_EVENT_* */
+	__u16 kind;    /* enum os_event_kind */
+	__u16 hook;    /* enum os_hook */
 	__u16 verdict; /* enum os_event_verdict */
 	__u16 reason;  /* enum os_reason */
 	__s32 error;   /* what the caller gets, negative errno */
@@ -333,10 +335,10 @@ struct os_event {
 	struct os_file_id exe;
 	struct os_file_id object;
 	__u32 exe_dev_pad;
-	__u32 peer_pid;	  /* ptrace, kill: target's host tgid */
-	__u16 family;	  /* NET: AF_* */
-	__u16 protocol;	  /* NET: IPPROTO_* */
-	__u16 port;	  /* NET: host order */
+	__u32 peer_pid; /* ptrace, kill: target's host tgid */
+	__u16 family;	/* NET: AF_* */
+	__u16 protocol; /* NET: IPPROTO_* */
+	__u16 port;	/* NET: host order */
 	__u16 pad;
 	__u32 endpoint;	  /* NET: index into CompiledPolicy.endpoints; ~0 = none */
 	__u8 address[16]; /* NET: v4-mapped for IPv4 */

@@ -96,9 +96,9 @@ struct check {
 	__u32 wanted;
 	__u32 detail;
 	__u16 hook;
-	__u8 child;    /* the rights of an entry in directory `dentry` */
-	__u8 quiet;    /* no event: only the answer */
-	__u8 image;    /* about executing: one of the rights is enough, pathless objects are refused */
+	__u8 child; /* the rights of an entry in directory `dentry` */
+	__u8 quiet; /* no event: only the answer */
+	__u8 image; /* about executing: one of the rights is enough, pathless objects are refused */
 	__u8 pad[3];
 	__u32 held; /* out */
 };

@@ -4,7 +4,8 @@
  * checked. Most need a capability that no agent has; they are named so that the refusal does not
  * depend on it. Joining a multicast group needs none: the kernel itself then tells the network so,
  * over and over, in packets of no agent's socket that carry the group's address, which is 28 or
- * 112 bits of the agent's choice. Numbers from include/uapi/linux/{in,in6,tcp,udp}.h and asm-generic/socket.h.
+ * 112 bits of the agent's choice. Numbers from include/uapi/linux/{in,in6,tcp,udp}.h and
+ * asm-generic/socket.h.
  */
 #pragma once
 

@@ -43,9 +43,9 @@ static __always_inline long name_read(char *name, struct dentry *dentry)
 #define WALK_FIELD(probed, pointer, ...) WALK_PLAIN(pointer, __VA_ARGS__)
 #endif
 
-#define WALK_PICK(_1, _2, name, ...)  name
-#define WALK_PLAIN1(pointer, a)	      ((pointer)->a)
-#define WALK_PLAIN2(pointer, a, b)    ((pointer)->a->b)
+#define WALK_PICK(_1, _2, name, ...) name
+#define WALK_PLAIN1(pointer, a)	     ((pointer)->a)
+#define WALK_PLAIN2(pointer, a, b)   ((pointer)->a->b)
 #define WALK_PLAIN(pointer, ...)                                                                   \
 	WALK_PICK(__VA_ARGS__, WALK_PLAIN2, WALK_PLAIN1)(pointer, __VA_ARGS__)
 

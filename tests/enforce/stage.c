@@ -378,8 +378,8 @@ static void start_agent(struct stage *stage, enum who who, const char *id, const
 	const struct event_sink sink = {.event = hear, .arg = stage};
 	struct error err = {};
 
-	stage->sandbox[who] = stage_start(stage, id, policy, "bin", who == WHO_AUDIT,
-					   &stage->server[who]);
+	stage->sandbox[who] =
+		stage_start(stage, id, policy, "bin", who == WHO_AUDIT, &stage->server[who]);
 	if (event_reader_open(stage->sandbox[who]->slot.ring_fd, &sink, &stage->reader[who], &err))
 		stage_die("event ring: %s", err.message);
 }

@@ -53,8 +53,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t i = 0; i < nodes; i++) {
 		uint8_t byte = data[at++ % size];
 
-		/* Mostly a chain, so that the depth limit is reached; some branches and new names. */
-		inodes[i] = (struct inode){.i_sb = &sb[byte & 1], .i_ino = i, .i_generation = byte >> 6};
+		/* Mostly a chain, so that the depth limit is reached; some branches and new names.
+		 */
+		inodes[i] = (struct inode){
+			.i_sb = &sb[byte & 1], .i_ino = i, .i_generation = byte >> 6};
 		dentries[i].d_inode = (byte & 0x3e) == 0x3e ? NULL : &inodes[i];
 		dentries[i].d_parent = &dentries[!i ? 0 : (byte & 0x30) == 0x30 ? i / 2 : i - 1];
 	}

@@ -25,7 +25,8 @@ static int usage(FILE *out)
 	      out);
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
 		fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].help);
-	fputs("\n`openshell COMMAND --help` says more, `openshell --version` which version this is.\n",
+	fputs("\n`openshell COMMAND --help` says more, `openshell --version` which version this "
+	      "is.\n",
 	      out);
 	return out == stderr ? EXIT_USAGE : EXIT_DONE;
 }

@@ -23,8 +23,8 @@ struct observe_options {
 	const uint8_t *digest;
 	const char *log_path; /* NULL = standard error */
 	enum event_format format;
-	const char *learn_path;	  /* NULL = do not learn */
-	const char *learn_base;	  /* the policy file's text, NULL = default */
+	const char *learn_path; /* NULL = do not learn */
+	const char *learn_base; /* the policy file's text, NULL = default */
 	size_t learn_base_len;
 	char *const *argv;
 	const char *workdir;

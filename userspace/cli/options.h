@@ -25,8 +25,8 @@ struct option_strings {
 };
 
 struct option_row {
-	const char *name;    /* without the dashes */
-	char letter;	     /* 0 = none */
+	const char *name; /* without the dashes */
+	char letter;	  /* 0 = none */
 	enum option_kind kind;
 	size_t offset;	     /* in the verb's struct */
 	const char *metavar; /* NULL for flags */

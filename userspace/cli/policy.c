@@ -19,7 +19,8 @@ static const struct policy_command {
 static int usage(FILE *out)
 {
 	fputs("Usage: openshell policy COMMAND FILE.. [-o table|json]\n\n"
-	      "Needs no root. Exit status: 0, 1 if a policy is not valid, 2 if it cannot be read.\n\n",
+	      "Needs no root. Exit status: 0, 1 if a policy is not valid, 2 if it cannot be "
+	      "read.\n\n",
 	      out);
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);

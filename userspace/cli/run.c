@@ -40,8 +40,8 @@ static const struct option_row rows[] = {
 	 "refuse to run where BPF-LSM is not available"},
 	{"log", 0, OPTION_STRING, offsetof(struct run_options, log), "FILE",
 	 "write events there instead of standard error"},
-	{"log-format", 0, OPTION_STRING, offsetof(struct run_options, log_format),
-	 "shorthand|ocsf", "lines for people (default) or OCSF JSON lines"},
+	{"log-format", 0, OPTION_STRING, offsetof(struct run_options, log_format), "shorthand|ocsf",
+	 "lines for people (default) or OCSF JSON lines"},
 	{"tty", 0, OPTION_FLAG, offsetof(struct run_options, tty), NULL,
 	 "give the agent a terminal even if standard input is none"},
 	{"no-tty", 0, OPTION_FLAG, offsetof(struct run_options, no_tty), NULL,
@@ -51,15 +51,19 @@ static const struct option_row rows[] = {
 static int help(FILE *out)
 {
 	fputs("Usage: openshell run [OPTION].. -- COMMAND [ARG]..\n\n"
-	      "Run one command in a sandbox that the kernel holds to a policy. Setting up needs root;\n"
-	      "the command runs as the user who ran sudo, or as the policy says, never as root.\n\n",
+	      "Run one command in a sandbox that the kernel holds to a policy. Setting up needs "
+	      "root;\n"
+	      "the command runs as the user who ran sudo, or as the policy says, never as "
+	      "root.\n\n",
 	      out);
 	options_help(rows, ARRAY_LEN(rows), out);
-	fputs("\nExit status: the command's own, or 128 + N if signal N ended it; 2 for wrong usage;\n"
+	fputs("\nExit status: the command's own, or 128 + N if signal N ended it; 2 for wrong "
+	      "usage;\n"
 	      "1 if it could not be started, or the log or its output could not be written.\n\n"
 	      "Examples:\n"
 	      "  sudo openshell run -- bash\n"
-	      "  sudo openshell run --policy policy.yaml --log events.log -- ./agent --task fix-tests\n"
+	      "  sudo openshell run --policy policy.yaml --log events.log -- ./agent --task "
+	      "fix-tests\n"
 	      "  sudo openshell run --learn policy.yaml -- make\n",
 	      out);
 	return EXIT_DONE;
@@ -74,8 +78,8 @@ static int complain(const struct error *err)
 }
 
 /* The agent's environment is made, not inherited: the caller's may hold secrets. */
-static const char *const kept_variables[] = {"TERM", "LANG", "LC_ALL", "LC_CTYPE", "TZ",
-					     "COLORTERM", "NO_COLOR"};
+static const char *const kept_variables[] = {"TERM", "LANG",	  "LC_ALL",  "LC_CTYPE",
+					     "TZ",   "COLORTERM", "NO_COLOR"};
 
 static int add_variable(struct run *run, const char *name, const char *value, struct error *err)
 {
@@ -114,7 +118,8 @@ static int make_environment(struct run *run, struct error *err)
 	if (!r)
 		/* An identity without a home of its own gets the sandbox's own writable place. */
 		r = add_variable(run, "HOME",
-				 strcmp(run->identity.home, "/") ? run->identity.home : "/tmp", err);
+				 strcmp(run->identity.home, "/") ? run->identity.home : "/tmp",
+				 err);
 	if (!r)
 		r = add_variable(run, "SHELL", run->identity.shell, err);
 	if (!r)
@@ -156,7 +161,8 @@ static int load_policy(struct run *run, struct error *err)
 	if (file && !*file)
 		file = NULL;
 	run->policy_file = file;
-	r = file ? policy_load_file(file, &run->policy, &diag, err) : policy_default(&run->policy, err);
+	r = file ? policy_load_file(file, &run->policy, &diag, err)
+		 : policy_default(&run->policy, err);
 	if (file)
 		print_diagnostics(file, &diag);
 	if (r == -EBADMSG)
@@ -297,9 +303,10 @@ static int prepare(struct run *run, struct error *err)
 	if (!r)
 		r = choose_workdir(run, err);
 	if (!r && geteuid() != 0)
-		r = error_set(err, -EPERM,
-			      "setting up a sandbox needs root: run it with sudo (the agent then runs "
-			      "as you)");
+		r = error_set(
+			err, -EPERM,
+			"setting up a sandbox needs root: run it with sudo (the agent then runs "
+			"as you)");
 	if (!r)
 		r = choose_identity(run, err);
 	if (!r)
@@ -333,7 +340,8 @@ int verb_run(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	if (rest >= argc) {
-		fputs("openshell run: no command given: openshell run [OPTION].. -- COMMAND [ARG]..; "
+		fputs("openshell run: no command given: openshell run [OPTION].. -- COMMAND "
+		      "[ARG]..; "
 		      "see openshell run --help\n",
 		      stderr);
 		return EXIT_USAGE;

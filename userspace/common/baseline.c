@@ -4,12 +4,12 @@
 #include "common/cleanup.h"
 
 const struct baseline_path baseline_paths[] = {
-	{"/usr", RIGHTS_READ_ONLY},	{"/lib", RIGHTS_READ_ONLY},
-	{"/lib64", RIGHTS_READ_ONLY},	{"/bin", RIGHTS_READ_ONLY},
-	{"/sbin", RIGHTS_READ_ONLY},	{"/etc", RIGHTS_READ_ONLY},
-	{"/app", RIGHTS_READ_ONLY},	{"/var/log", RIGHTS_READ_ONLY},
-	{"/proc", RIGHTS_READ_ONLY},	{"/dev/urandom", RIGHTS_READ_ONLY},
-	{"/tmp", RIGHTS_READ_WRITE},	{"/dev/null", RIGHTS_READ_WRITE},
+	{"/usr", RIGHTS_READ_ONLY},   {"/lib", RIGHTS_READ_ONLY},
+	{"/lib64", RIGHTS_READ_ONLY}, {"/bin", RIGHTS_READ_ONLY},
+	{"/sbin", RIGHTS_READ_ONLY},  {"/etc", RIGHTS_READ_ONLY},
+	{"/app", RIGHTS_READ_ONLY},   {"/var/log", RIGHTS_READ_ONLY},
+	{"/proc", RIGHTS_READ_ONLY},  {"/dev/urandom", RIGHTS_READ_ONLY},
+	{"/tmp", RIGHTS_READ_WRITE},  {"/dev/null", RIGHTS_READ_WRITE},
 };
 const size_t baseline_paths_len = ARRAY_LEN(baseline_paths);
 

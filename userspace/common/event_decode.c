@@ -131,8 +131,8 @@ static void decode_paths(const char *data, const struct event_context *ctx, stru
 	if (raw->kind == OS_EVENT_DEVICE) {
 		/* cgroup/dev knows the node by its numbers alone; detail is BPF_DEVCG_DEV_*. */
 		snprintf(e->path, sizeof(e->path), "%s device %u:%u",
-			 raw->detail == BPF_DEVCG_DEV_BLOCK ? "block" : "char", raw->object.dev >> 20,
-			 raw->object.dev & 0xfffff);
+			 raw->detail == BPF_DEVCG_DEV_BLOCK ? "block" : "char",
+			 raw->object.dev >> 20, raw->object.dev & 0xfffff);
 		e->path_state = EVENT_PATH_UNNAMED;
 	} else {
 		decode_path(path, raw->path_len, &raw->object, path_cut && raw->path_len, ctx,

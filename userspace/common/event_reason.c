@@ -133,8 +133,9 @@ static void forbidden_reason(struct text *t, const struct event *e)
 {
 	/* Which node it was is not known here: several may have these numbers. */
 	if (e->raw.kind == OS_EVENT_DEVICE) {
-		text_add(t, "no rule lists this device; filesystem_policy with the path of its node "
-			    "(for NVIDIA GPUs: --gpu) would grant it, unless it is a block device");
+		text_add(t,
+			 "no rule lists this device; filesystem_policy with the path of its node "
+			 "(for NVIDIA GPUs: --gpu) would grant it, unless it is a block device");
 		return;
 	}
 	text_add(t, "%s is never allowed in a sandbox; no policy can grant it",

@@ -38,8 +38,7 @@ static const struct rights_rule *nearest(const struct rights_input *input, const
 static bool covered(const struct rights_input *input, const char *path, enum rights_access access)
 {
 	for (size_t i = 0; i < input->rules; i++)
-		if (input->rule[i].access == access &&
-		    rights_path_below(path, input->rule[i].path))
+		if (input->rule[i].access == access && rights_path_below(path, input->rule[i].path))
 			return true;
 	return false;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a sandbox on the host driver sees of the host: /tmp, /var/tmp and /dev/shm are its own, empty
- * and bounded; listed paths below them and the working directory are the host's; /etc/hosts names
- * localhost and the sandbox alone. (policy.md, "Filesystem")
+ * What a sandbox on the host driver sees of the host: /tmp, /var/tmp and /dev/shm are its own,
+ * empty and bounded; listed paths below them and the working directory are the host's; /etc/hosts
+ * names localhost and the sandbox alone. (policy.md, "Filesystem")
  */
 #pragma once
 

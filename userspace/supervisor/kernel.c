@@ -45,8 +45,8 @@ static void forget(struct kernel *kernel)
 /* A mapped os_policy makes a switch what the design says it is: one store. */
 static int map_policy(struct kernel *kernel, struct error *err)
 {
-	void *p = mmap(NULL, POLICY_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
-		       kernel->maps.policy, 0);
+	void *p = mmap(NULL, POLICY_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, kernel->maps.policy,
+		       0);
 
 	if (p == MAP_FAILED)
 		return error_set(err, -errno, "cannot map os_policy: %s", strerror(errno));
@@ -126,8 +126,7 @@ int kernel_open(struct kernel **ret_kernel, struct error *err)
 	int r;
 
 	if (geteuid() != 0)
-		return error_set(err, -EPERM,
-				 "loading kernel programs needs root: use sudo");
+		return error_set(err, -EPERM, "loading kernel programs needs root: use sudo");
 	kernel = calloc(1, sizeof(*kernel));
 	if (!kernel)
 		return error_set(err, -ENOMEM, "out of memory");
@@ -145,9 +144,10 @@ int kernel_open(struct kernel **ret_kernel, struct error *err)
 	if (r)
 		goto fail;
 	if (!kernel->tree.agents_level) {
-		r = error_set(err, -EOPNOTSUPP,
-			      "this process is in a cgroup namespace: start openshell outside of it, "
-			      "or in a container with the host's (cgroupns: host)");
+		r = error_set(
+			err, -EOPNOTSUPP,
+			"this process is in a cgroup namespace: start openshell outside of it, "
+			"or in a container with the host's (cgroupns: host)");
 		goto fail;
 	}
 	kernel->users_fd = open(USERS_PATH, O_RDWR | O_CREAT | O_CLOEXEC, 0600);

@@ -27,11 +27,11 @@ struct kernel_maps {
 struct kernel {
 	struct kernel_maps maps;
 	struct os_policy *policy; /* os_policy, mapped: OS_SLOTS_MAX entries */
-	int file_probe_fd;    /* the program behind kernel_identify() */
-	bool lsm;	      /* BPF-LSM programs are attached and a denial was seen to work */
-	char lsm_reason[512]; /* why not, for people, when !lsm */
-	struct cgroup_tree tree; /* the agents' parent cgroup */
-	int users_fd; /* shared lock: the kernel side is in use */
+	int file_probe_fd;	  /* the program behind kernel_identify() */
+	bool lsm;		  /* BPF-LSM programs are attached and a denial was seen to work */
+	char lsm_reason[512];	  /* why not, for people, when !lsm */
+	struct cgroup_tree tree;  /* the agents' parent cgroup */
+	int users_fd;		  /* shared lock: the kernel side is in use */
 };
 
 /*

@@ -11,8 +11,8 @@
 struct bpf_object;
 
 /*
- * Set autoload of every program of the LSM object. -ENOTSUP: no BPF-LSM in this kernel, or a hook is
- * missing that nothing covers.
+ * Set autoload of every program of the LSM object. -ENOTSUP: no BPF-LSM in this kernel, or a hook
+ * is missing that nothing covers.
  */
 int kernel_variant_choose(struct bpf_object *object, struct error *err);
 

@@ -69,8 +69,7 @@ static int check_spec(const struct launch_spec *spec, struct error *err)
 		if (fcntl(spec->stdio[i], F_GETFD) < 0)
 			return error_set(err, -EBADF, "descriptor %d for the agent is not open", i);
 	if (geteuid() != 0)
-		return error_set(err, -EPERM,
-				 "starting a sandbox needs root: run it with sudo");
+		return error_set(err, -EPERM, "starting a sandbox needs root: run it with sudo");
 	return 0;
 }
 

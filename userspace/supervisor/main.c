@@ -69,7 +69,8 @@ int main(int argc, char **argv)
 		return usage(strcmp(argv[1], "-h") && strcmp(argv[1], "--help") ? stderr : stdout);
 	r = kernel_open(&kernel, &err);
 	if (r) {
-		fprintf(stderr, "openshell-supervisor: %s\n", error_format(&err, text, sizeof(text)));
+		fprintf(stderr, "openshell-supervisor: %s\n",
+			error_format(&err, text, sizeof(text)));
 		return 1;
 	}
 	fprintf(stderr, "openshell-supervisor: ready, files are held by %s%s%s\n",

@@ -240,8 +240,8 @@ static void add_programs(struct making *m)
 			 p->required ? "run refuses to start, for nothing else does this"
 				     : "inspected protocols cannot be used, for they need this",
 			 p->what);
-		add_result(m, "program", p->name, probe_program_load(p), p->required,
-			   p->what, consequence,
+		add_result(m, "program", p->name, probe_program_load(p), p->required, p->what,
+			   consequence,
 			   strncmp(p->name, "cgroup", strlen("cgroup"))
 				   ? "use Linux 5.15 or newer"
 				   : "use Linux 5.15 or newer with CONFIG_CGROUP_BPF");

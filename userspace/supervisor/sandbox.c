@@ -223,8 +223,8 @@ int sandbox_start(const struct kernel *kernel, const struct sandbox_spec *spec,
 				   err);
 	if (!r)
 		r = slot_take(kernel, spec->id,
-			      spec->audit ? SLOT_RING_BYTES_AUDIT : SLOT_RING_BYTES,
-			      &sandbox->slot, err);
+			      spec->audit ? SLOT_RING_BYTES_AUDIT : SLOT_RING_BYTES, &sandbox->slot,
+			      err);
 	if (r)
 		goto out;
 	launch.cgroup_fd = sandbox->slot.cgroup.fd;
