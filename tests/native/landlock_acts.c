@@ -288,7 +288,7 @@ static const struct {
 	[READ_MASKED_FILE] = {"read a denied file in a read_write directory", -EACCES, 0, 1},
 	[UNLINK_MASKED_FILE] = {"unlink a denied file", -EBUSY, 0, 1},
 	[RENAME_MASKED_FILE] = {"rename a denied file", -EBUSY, 0, 1},
-	[READ_BELOW_RENAMED_PARENT] = {"read a denied file below a renamed parent", -EACCES, 0, 1},
+	[READ_BELOW_RENAMED_PARENT] = {"read a denied file below a renamed parent", -EBUSY, 0, 1},
 	[EXEC_DENIED_PROGRAM] = {"execute a program that exec_policy denies", -EACCES, 0, 1},
 	[MAP_DENIED_PROGRAM] = {"map that program executable", -EPERM, 0, 1},
 	[CONNECT_ABSTRACT] = {"connect to an abstract socket outside", -EPERM, -EPERM, 6},

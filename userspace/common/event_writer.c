@@ -5,6 +5,7 @@
 #include "common/event_line.h"
 #include "common/event_ocsf.h"
 #include "common/event_repeat.h"
+#include "common/trusted_open.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -243,25 +244,6 @@ static void writer_freep(struct event_writer **w)
 	writer_free(*w);
 }
 
-/*
- * Root writes the log, often to where an agent may make names, and an agent chooses some of its
- * words: a symbolic link counts only if it is root's or the caller's, as /dev/stderr is. Does not
- * wait for a reader, should it be a named pipe: a log never holds the agent.
- */
-static int open_log(const char *path)
-{
-	const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-	int fd = open(path, flags | O_NOFOLLOW, 0600);
-	struct stat st;
-
-	if (fd < 0 && errno == ELOOP) {
-		if (lstat(path, &st) == 0 && st.st_uid != 0 && st.st_uid != geteuid())
-			return -ELOOP;
-		fd = open(path, flags, 0600);
-	}
-	return fd < 0 ? -errno : fd;
-}
-
 int event_writer_open(const struct event_writer_options *options, struct event_writer **ret_writer,
 		      struct error *err)
 {
@@ -280,14 +262,21 @@ int event_writer_open(const struct event_writer_options *options, struct event_w
 	if (!w->buffer || !w->line || !w->name || !w->repeat)
 		return error_set(err, -ENOMEM, "out of memory");
 	if (options->path) {
-		w->fd = open_log(options->path);
-		if (w->fd == -ELOOP)
-			return error_set(err, w->fd,
-					 "the log %s is a symbolic link of somebody else's",
+		/* Not waiting for a reader, should it be a named pipe: a log never holds the agent.
+		 */
+		int r = trusted_open(options->path,
+				     O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK, 0600,
+				     &w->fd);
+
+		if (r == -ELOOP)
+			return error_set(err, r,
+					 "opening the log %s: a symbolic link on the way belongs "
+					 "neither to root nor to you, and so may lead anywhere; "
+					 "give the path without it",
 					 options->path);
-		if (w->fd < 0)
-			return error_set(err, w->fd, "opening the log %s: %s", options->path,
-					 strerror(-w->fd));
+		if (r)
+			return error_set(err, r, "opening the log %s: %s", options->path,
+					 strerror(-r));
 		w->owned = true;
 	}
 	w->colour = wants_colour(options, w->fd);

@@ -47,12 +47,6 @@ const struct landlock_gap landlock_gaps[] = {
 	 "a mount on that file or directory",
 	 "when a process outside replaces such a file, the new one is as writable as what is "
 	 "around it, and a denied path that does not exist at start can be made"},
-	{"renamed_parent",
-	 "put another directory in the place of one that leads to a denied or "
-	 "read_only path",
-	 0, NULL, "what was there stays as it is under its new name",
-	 "a directory above a denied or read_only path can be renamed, and another made in its "
-	 "place"},
 	{"hot_swap", "stay within filesystem_policy as it is now, not as it was at start", 0, NULL,
 	 NULL, "filesystem_policy cannot be changed while the sandbox runs"},
 	{"events", "be denied a file without anybody hearing of it", 0, NULL,

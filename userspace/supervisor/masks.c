@@ -4,6 +4,7 @@
 #include "common/rights.h"
 #include "supervisor/masks_path.h"
 
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -311,15 +312,49 @@ static int plan_node(struct masks *m, struct node *node, enum state above, bool 
 	return r;
 }
 
+/*
+ * The directories between a writable path and one below it that has less. A mount is where its
+ * directory is, so moving that takes away nothing from this sandbox; but the next one under the
+ * same policy would find the path gone and what was there under another name, with all rights.
+ */
+static int plan_pins(struct masks *m, const struct node *node, const struct node *above)
+{
+	char part[PATH_MAX];
+
+	if (node->kind != KIND_DENY && node->kind != KIND_READ_ONLY)
+		return 0;
+	for (const char *p = node->path + strlen(above->path) + 1; (p = strchr(p, '/')); p++) {
+		bool pinned = false;
+		int r = 0;
+
+		if ((size_t)(p - node->path) >= sizeof(part))
+			return -ENAMETOOLONG;
+		memcpy(part, node->path, (size_t)(p - node->path));
+		part[p - node->path] = '\0';
+		for (size_t i = 0; i < m->plan->len; i++)
+			pinned |= m->plan->step[i].op == MOUNT_OP_PIN &&
+				  !strcmp(m->plan->step[i].target, part);
+		if (!pinned)
+			r = add_step(m, MOUNT_OP_PIN, part, NULL, NULL);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 static int plan_nodes(struct masks *m)
 {
 	enum state root = m->spec->bpf_lsm ? STATE_AS_IS : STATE_READ_WRITE;
 
 	for (size_t i = 0; i < m->len; i++) {
 		const struct node *above = nearest_node(m, m->node[i].path, i);
-		int r = plan_node(m, &m->node[i], above ? above->state : root,
-				  above && above->no_exec);
+		int r = 0;
 
+		if (above && above->state == STATE_READ_WRITE)
+			r = plan_pins(m, &m->node[i], above);
+		if (r == 0)
+			r = plan_node(m, &m->node[i], above ? above->state : root,
+				      above && above->no_exec);
 		if (r < 0)
 			return r;
 	}

@@ -20,6 +20,7 @@ enum mount_op {
 	MOUNT_OP_MASK,	    /* an empty file or directory that nobody may open, over `target` */
 	MOUNT_OP_CONTENT,   /* a read-only file with `content` over `target` */
 	MOUNT_OP_NO_EXEC,   /* `target` and every mount that is below it by now, but noexec */
+	MOUNT_OP_PIN,	    /* `target` on itself: nobody inside can move or remove it */
 	MOUNT_OP_SYMLINK,   /* a symbolic link with the text `content`, in a tmpfs of this plan */
 };
 

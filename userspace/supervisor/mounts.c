@@ -48,6 +48,8 @@ static const char *step_verb(enum mount_op op)
 		return "replace";
 	case MOUNT_OP_NO_EXEC:
 		return "forbid execution below";
+	case MOUNT_OP_PIN:
+		return "hold the place of";
 	case MOUNT_OP_SYMLINK:
 		return "make the symbolic link";
 	}
@@ -304,6 +306,14 @@ static int step_attributes(struct execution *x, const struct mount_step *step, u
 	return r < 0 ? r : attach(tree, target);
 }
 
+static int step_pin(struct execution *x, const struct mount_step *step)
+{
+	_cleanup_close_ int target = open_target(x, step->target, true);
+	_cleanup_close_ int tree = target < 0 ? target : clone_tree(target, true);
+
+	return tree < 0 ? tree : attach(tree, target);
+}
+
 static int step_symlink(struct execution *x, const struct mount_step *step)
 {
 	const char *name = strrchr(step->target, '/');
@@ -365,6 +375,8 @@ static int run_step(struct execution *x, const struct mount_plan *plan, size_t i
 		return step_scratch(x, step);
 	case MOUNT_OP_NO_EXEC:
 		return step_attributes(x, step, MOUNT_ATTR_NOEXEC);
+	case MOUNT_OP_PIN:
+		return step_pin(x, step);
 	case MOUNT_OP_SYMLINK:
 		return step_symlink(x, step);
 	}

@@ -3,6 +3,7 @@
 
 #include "common/baseline.h"
 #include "common/cleanup.h"
+#include "supervisor/masks_path.h"
 #include "supervisor/resolve_open.h"
 
 #include <errno.h>
@@ -15,6 +16,12 @@ struct rule {
 	char *path; /* canonical */
 	enum rights_access access;
 	bool listed;
+};
+
+/* A symbolic link on the way of a listed path. */
+struct detour {
+	size_t rule; /* index into work.rule */
+	char *link;  /* canonical directory and the link's name */
 };
 
 /* A denied path that is not there yet: the directory it would be in, and its name. */
@@ -33,6 +40,8 @@ struct work {
 	size_t allows, denies;
 	struct missing *missing;
 	size_t missings;
+	struct detour *detour;
+	size_t detours;
 };
 
 static struct resolved_path *find(struct resolved *out, const char *path)
@@ -161,6 +170,32 @@ static int add_transit(struct work *w, const char *path, struct error *err)
 	return 0;
 }
 
+/* Remember the links on the way from @path to @name, of the rule that was added last. */
+static int add_detours(struct work *w, const char *path, const char *name)
+{
+	_cleanup_(masks_links_free) struct masks_links links = {};
+	_cleanup_free_ char *found = NULL;
+	char root[32];
+	int r;
+
+	snprintf(root, sizeof(root), "/proc/self/fd/%d", w->root_fd);
+	r = masks_path_resolve(root, path, &links, &found);
+	if (r < 0)
+		return r;
+	/* Somebody changed a link since @path was opened. */
+	if (strcmp(found, name))
+		return -EAGAIN;
+	for (size_t i = 0; i < links.len; i++) {
+		struct detour *grown = realloc(w->detour, (w->detours + 1) * sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		w->detour = grown;
+		grown[w->detours++] = (struct detour){w->rules - 1, TAKE_PTR(links.link[i].path)};
+	}
+	return 0;
+}
+
 /* Resolve one path of the policy; 1 if it is not there. */
 static int add_path(struct work *w, const char *path, enum rights_access access,
 		    enum resolved_origin origin, struct error *err)
@@ -179,6 +214,14 @@ static int add_path(struct work *w, const char *path, enum rights_access access,
 		free(name);
 		safe_close(fd);
 		return error_set(err, -ENOMEM, "out of memory");
+	}
+	r = origin == RESOLVED_LISTED && strcmp(path, name) ? add_detours(w, path, name) : 0;
+	if (r) {
+		error_set(err, r, "cannot tell how %s leads to %s: %s", path, name, strerror(-r));
+		free(copy);
+		free(name);
+		safe_close(fd);
+		return r;
 	}
 	r = add_point(w, fd, name, origin, err);
 	if (!r)
@@ -464,6 +507,39 @@ static bool leads_to_stricter(const struct work *w, const char *path)
 	return false;
 }
 
+/*
+ * A link in a directory that the agent may write leads where the agent wants it to, at the latest
+ * when the next sandbox starts under this policy: it may lead to less, or to the same, not to more.
+ */
+static int check_detours(const struct work *w, const struct rights_input *input,
+			 struct rights_rule *rules, struct error *err)
+{
+	for (size_t i = 0; i < w->detours; i++) {
+		const struct detour *detour = &w->detour[i];
+		struct rights_rule *rule = &rules[detour->rule];
+		const char *path = rule->path;
+		_cleanup_free_ char *directory =
+			strndup(detour->link, (size_t)(strrchr(detour->link, '/') - detour->link));
+		uint32_t with, without;
+
+		if (!directory)
+			return error_set(err, -ENOMEM, "out of memory");
+		if (!(rights_at(input, *directory ? directory : "/").subtree & OS_RIGHT_CREATE))
+			continue;
+		with = rights_at(input, path).subtree;
+		rule->path = "-"; /* above nothing */
+		without = rights_at(input, path).subtree;
+		rule->path = path;
+		if (with & ~without)
+			return error_set(err, -EPERM,
+					 "a path of the policy leads to %s through the symbolic "
+					 "link %s, which the agent may replace: nothing was "
+					 "started; list %s itself, or remove the link",
+					 path, detour->link, path);
+	}
+	return 0;
+}
+
 static int compute(struct work *w, struct error *err)
 {
 	const Openshell__Compiled__V1__ExecPolicy *exec = w->request->policy->exec;
@@ -478,11 +554,15 @@ static int compute(struct work *w, struct error *err)
 		.exec_allow_present = exec && exec->allow_present,
 		.exec_allow_writable = !exec || exec->allow_writable,
 	};
+	int r;
 
 	if (!rules)
 		return error_set(err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < w->rules; i++)
 		rules[i] = (struct rights_rule){w->rule[i].path, w->rule[i].access};
+	r = check_detours(w, &input, rules, err);
+	if (r)
+		return r;
 	for (size_t i = 0; i < w->out->len; i++) {
 		struct resolved_path *point = &w->out->path[i];
 		struct os_anchor anchor = rights_at(&input, point->path);
@@ -512,6 +592,9 @@ static void work_free(struct work *w)
 		free((char *)w->deny[i].path);
 	for (size_t i = 0; i < w->missings; i++)
 		free(w->missing[i].directory);
+	for (size_t i = 0; i < w->detours; i++)
+		free(w->detour[i].link);
+	free(w->detour);
 	free(w->missing);
 	free(w->rule);
 	free(w->allow);
