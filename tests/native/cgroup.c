@@ -23,22 +23,32 @@ static bool exists(const char *path)
 	return faccessat(tree.agents_fd, path, F_OK, 0) == 0;
 }
 
-/* A process in @path below the tests' parent, which ignores what it can. */
+/* A process in @path below the tests' parent, which ignores what it can and holds nothing open. */
 static pid_t put_process(const char *path)
 {
 	char procs[256], text[16];
+	int ready[2];
 	pid_t pid;
 
 	fflush(stdout);
+	if (pipe2(ready, O_CLOEXEC) < 0)
+		abort();
 	pid = fork();
 	if (pid == 0) {
-		/* The lock is the parent's. */
-		close_range(3, ~0U, 0);
 		signal(SIGTERM, SIG_IGN);
 		signal(SIGHUP, SIG_IGN);
+		/* The cgroup's lock is the parent's alone; the pipe goes last, to say so. */
+		close_range(3, (unsigned int)ready[1] - 1, 0);
+		close_range((unsigned int)ready[1] + 1, ~0U, 0);
+		close(ready[1]);
 		for (;;)
 			pause();
 	}
+	/* The end of the pipe tells that the child has let go of what it inherited. */
+	close(ready[1]);
+	if (pid < 0 || read(ready[0], text, 1) != 0)
+		abort();
+	close(ready[0]);
 	snprintf(procs, sizeof(procs), "%s/cgroup.procs", path);
 	snprintf(text, sizeof(text), "%d", pid);
 	if (cgroup_write(tree.agents_fd, procs, text) < 0)
