@@ -49,7 +49,7 @@ static __always_inline int said_before(const struct os_sock *sock, const struct 
 	       sock->port == q->to.port && sock->tgid == (__u32)task->tgid &&
 	       sock->start_time == proc->start_time &&
 	       address_equal((struct address *)sock->address, &q->to.address) &&
-	       identity_file_equal(&sock->identity.exe, &proc->identity.exe);
+	       identity_image_equal(&sock->identity.exe, &proc->identity.exe);
 }
 
 /*

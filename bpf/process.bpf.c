@@ -110,14 +110,14 @@ int BPF_PROG(process_exec)
 {
 	struct task_struct *task = (void *)bpf_get_current_task_btf();
 	struct os_proc *proc;
-	struct os_file_id exe;
+	struct os_image exe = {};
 	__u32 slot;
 
 	if (!agent_is_current())
 		return 0;
 	count(OS_COUNT_HOOK + OS_HOOK_EXEC);
 	slot = agent_slot();
-	process_exe(task, &exe);
+	process_exe(task, &exe.file);
 	proc = record_of(task, slot);
 	if (proc) {
 		identity_exec(&proc->identity, &exe);
@@ -132,7 +132,7 @@ int BPF_PROG(process_exec)
 		.kind = OS_EVENT_EXEC,
 		.hook = OS_HOOK_EXEC,
 		.verdict = OS_EVENT_ALLOWED,
-		.object = exe,
+		.object = exe.file,
 		.endpoint = OS_EVENT_NO_ENDPOINT,
 	};
 

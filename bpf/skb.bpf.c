@@ -55,7 +55,7 @@ static __always_inline void refuse(struct os_sock *sock, struct destination *to,
 	struct decision d = {
 		.flags = OS_EVENT_RECORDED,
 		.protocol = protocol,
-		.object = sock->identity.exe,
+		.object = sock->identity.exe.file,
 		.peer_pid = sock->tgid,
 	};
 

@@ -5,6 +5,7 @@ PROTO_C     := $(patsubst proto/%.proto,$(BUILD)/gen/%.pb-c.c,$(PROTOS))
 PROTO_H     := $(PROTO_C:.c=.h)
 COMMON_SRC  := $(wildcard userspace/common/*.c)
 SUPER_SRC   := $(filter-out %/main.c,$(wildcard userspace/supervisor/*.c))
+PROXY_SRC   := $(filter-out %/main.c,$(wildcard userspace/proxy/*.c))
 CLI_SRC     := $(wildcard userspace/cli/*.c)
 
 $(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h: proto/%.proto
@@ -31,10 +32,10 @@ $(BUILD)/san/gen/%.o: $(BUILD)/gen/%.c
 objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(2)) \
           $(patsubst $(BUILD)/gen/%.c,$(BUILD)/$(1)/gen/%.o,$(PROTO_C))
 
-$(BUILD)/libopenshell.a: $(call objects,obj,$(COMMON_SRC) $(SUPER_SRC))
+$(BUILD)/libopenshell.a: $(call objects,obj,$(COMMON_SRC) $(SUPER_SRC) $(PROXY_SRC))
 	rm -f $@ && $(AR) rcs $@ $^
 
-$(BUILD)/libopenshell-san.a: $(call objects,san,$(COMMON_SRC) $(SUPER_SRC))
+$(BUILD)/libopenshell-san.a: $(call objects,san,$(COMMON_SRC) $(SUPER_SRC) $(PROXY_SRC))
 	rm -f $@ && $(AR) rcs $@ $^
 
 # Linked into the programs where the archive is there: a start is short, and loading and relocating
@@ -58,6 +59,14 @@ PROGRAMS += $(BUILD)/bin/openshell-supervisor
 $(BUILD)/bin/openshell-supervisor: $(BUILD)/obj/userspace/supervisor/main.o $(BUILD)/libopenshell.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(PROGRAM_LDLIBS)
+endif
+
+# What parses what others sent; linked against as little as it needs.
+ifneq ($(wildcard userspace/proxy/main.c),)
+PROGRAMS += $(BUILD)/bin/openshell-proxy
+$(BUILD)/bin/openshell-proxy: $(BUILD)/obj/userspace/proxy/main.o $(BUILD)/libopenshell.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(call archive,libcares libcares_static,-lcares) -lcap -lseccomp -lpthread
 endif
 
 -include $(shell find $(BUILD)/obj $(BUILD)/san -name '*.d' 2>/dev/null)

@@ -12,7 +12,7 @@
 #include <linux/types.h>
 #endif
 
-#define OS_ABI 2
+#define OS_ABI 3
 
 /* Slot 0 is never given out: it is what an agent without an entry gets, and it denies all. */
 #define OS_SLOT_NONE 0
@@ -71,7 +71,7 @@ struct os_anchor {
 #define OS_ANCHOR_NAMES (1u << 31)
 #define OS_NAME_MAX	64 /* a longer name is compared by what fits, which lists more, not less */
 
-struct os_name_key {
+struct os_named_key {
 	__u32 slot;
 	__u32 generation;
 	struct os_file_id directory;
@@ -96,6 +96,15 @@ struct os_binary_key {
 	struct os_file_id file;
 };
 
+/*
+ * A binary that changed since it was identified satisfies no rule until userspace has compared its
+ * SHA-256. One that was looked at and satisfies nothing has an entry too: nobody is asked again.
+ */
+struct os_binary {
+	struct os_rule_mask rules;
+	__u64 changed; /* ctime it was identified with, ns; 0 = not compared (every executable) */
+};
+
 /* os_endpoint: an exact address; IPv4 is stored v4-mapped. port in host order. */
 struct os_endpoint_key {
 	__u32 slot;
@@ -115,6 +124,82 @@ struct os_endpoint {
 	__u32 endpoint; /* index into CompiledPolicy.endpoints, for events */
 	__u32 verdict;	/* enum os_verdict */
 	struct os_rule_mask rules;
+	/* Those of the rules whose binaries are globs: a binary not known yet is asked about. */
+	struct os_rule_mask ask;
+};
+
+/*
+ * Names. The sandbox's responder answers an admitted name with synthetic addresses, one of each
+ * family the name has: OS_SYNTHETIC_IPV4 + n and OS_SYNTHETIC_IPV6 + n, where n is the name's
+ * number in its sandbox (1..OS_SYNTHETIC_MAX). An endpoint that is a name is entered in os_endpoint
+ * under the v4-mapped synthetic address, whichever family is connected to.
+ */
+#define OS_SYNTHETIC_IPV4	 0xc6120000u /* 198.18.0.0/15, host order (RFC 2544) */
+#define OS_SYNTHETIC_IPV4_PREFIX 15
+#define OS_SYNTHETIC_MAX	 0x1ffffu
+/* fd6f:7065:6e73:6865::/64, host order: the words before the name's number (RFC 4193) */
+#define OS_SYNTHETIC_IPV6_0 0xfd6f7065u
+#define OS_SYNTHETIC_IPV6_1 0x6e736865u
+
+/*
+ * os_name: where a name's port really is: addresses that were validated for this endpoint by this
+ * generation's policy, of the family of the synthetic one. port 0 = every port, read in audit mode
+ * only.
+ */
+#define OS_NAME_REAL_MAX 8
+#define OS_NAME_TEXT_MAX 256
+
+struct os_name_key {
+	__u32 slot;
+	__u32 generation;
+	__u8 address[16]; /* synthetic; IPv4 v4-mapped */
+	__u16 port;	  /* host order */
+	__u16 pad[3];
+};
+
+struct os_name {
+	__u64 expiry; /* CLOCK_BOOTTIME ns: not used any more after it */
+	__u64 used;   /* CLOCK_BOOTTIME ns of the last connect; written by the kernel */
+	__u32 id;     /* the name's number */
+	__u32 count;  /* entries in real[] */
+	__u32 next;   /* round robin; written by the kernel */
+	__u32 pad;
+	__u8 real[OS_NAME_REAL_MAX][16]; /* network order, IPv4 v4-mapped */
+	char text[OS_NAME_TEXT_MAX];	 /* the name, NUL-terminated, for who reads the map */
+};
+
+/*
+ * os_worker: slot -> where that sandbox's worker listens, ports of 127.0.0.1 and ::1 in host order;
+ * 0 = not there. Everything to port 53 goes to the responder if there is an entry.
+ */
+struct os_worker {
+	__u16 dns_udp4, dns_tcp4;
+	__u16 dns_udp6, dns_tcp6;
+	__u16 ask4, ask6; /* TCP connections of binaries that a glob may know */
+	__u16 pad[2];
+};
+
+/*
+ * os_flow: who is behind a connection or datagram that reaches a worker. Written before the first
+ * packet leaves, removed when the connection closes; the oldest go if there are too many.
+ */
+struct os_flow_key {
+	__u8 local[16], remote[16]; /* as the agent's socket has them, v4-mapped */
+	__u16 local_port, remote_port;
+	__u16 protocol; /* IPPROTO_TCP, IPPROTO_UDP */
+	__u16 pad;
+};
+
+struct os_flow {
+	__u64 start_time; /* of the process */
+	__u32 slot;
+	__u32 generation;
+	__u32 tgid;
+	__u32 endpoint;
+	__u8 asked[16]; /* the address that the agent gave: synthetic, or a resolver's */
+	__u16 asked_port;
+	__u16 pad[3];
+	struct os_file_id exe;
 };
 
 /* os_cidr: longest prefix; the port comes before the address, so one entry is one port's. */
@@ -136,11 +221,17 @@ struct os_cidr_key {
  */
 #define OS_ANCESTORS_MAX 16
 
+/* An executable as it was when it was executed. */
+struct os_image {
+	struct os_file_id file;
+	__u64 changed; /* the inode's ctime, ns; 0 = any, in a rule's entry */
+};
+
 struct os_identity {
 	__u32 ancestors; /* entries used in ancestor[]; more than fit sets OS_IDENTITY_TRUNCATED */
 	__u32 flags;
-	struct os_file_id exe;
-	struct os_file_id ancestor[OS_ANCESTORS_MAX]; /* distinct */
+	struct os_image exe;
+	struct os_image ancestor[OS_ANCESTORS_MAX]; /* distinct */
 };
 
 #define OS_IDENTITY_TRUNCATED (1u << 0) /* more ancestors than fit: the oldest are here */
@@ -177,14 +268,20 @@ struct os_sock_stamp {
 struct os_sock {
 	struct os_sock_stamp stamp;
 	__u32 slot;
-	__u32 endpoint; /* index for events */
-	__u8 address[16];
-	__u16 port; /* host order */
-	__u16 pad;
+	__u32 endpoint;	  /* index for events */
+	__u8 address[16]; /* where packets go: the real address */
+	__u16 port;	  /* host order */
+	__u16 flags;	  /* OS_SOCK_* */
 	__u32 tgid;	  /* of the process that connected or sent last */
 	__u64 start_time; /* its */
+	__u8 asked[16];	  /* the address that the agent gave, if it was rewritten */
+	__u16 asked_port; /* 0 = it was not */
+	__u16 pad[3];
 	struct os_identity identity;
 };
+
+#define OS_SOCK_DNS (1u << 0) /* goes to the sandbox's responder */
+#define OS_SOCK_ASK (1u << 1) /* goes to the worker, which asks about the binary */
 
 /* os_device: character devices that a slot may use beyond the common ones (GPU nodes). */
 struct os_device_key {
@@ -275,7 +372,13 @@ enum os_event_verdict {
 	X(DEVICE, "cgroup/dev", DEVICE)                                                            \
 	X(EXEC, "sched_process_exec", EXEC)                                                        \
 	X(PATH_NOTIFY, "path_notify", FILE)                                                        \
-	X(PTRACE_TRACEME, "ptrace_traceme", PROCESS)
+	X(PTRACE_TRACEME, "ptrace_traceme", PROCESS)                                               \
+	X(RECVMSG4, "cgroup/recvmsg4", NET)                                                        \
+	X(RECVMSG6, "cgroup/recvmsg6", NET)                                                        \
+	X(GETPEERNAME4, "cgroup/getpeername4", NET)                                                \
+	X(GETPEERNAME6, "cgroup/getpeername6", NET)                                                \
+	X(SOCKOPS, "sockops", NET)                                                                 \
+	X(DNS, "dns", NET)
 
 enum os_hook {
 #define OS_HOOK_ENUM(id, name, kind) OS_HOOK_##id,
@@ -300,6 +403,10 @@ enum os_reason {
 	OS_REASON_FAMILY = 11,	     /* socket family, type or protocol not offered */
 	OS_REASON_OPTION = 12,	     /* socket option that could move the destination */
 	OS_REASON_NO_IMAGE = 13,     /* pipe, socket or memfd as program or executable mapping */
+	OS_REASON_STALE_NAME = 14,   /* synthetic address without a name, or one that expired */
+	OS_REASON_ASK = 15,	     /* not decided: a glob may know the binary; no event has it */
+	OS_REASON_CHANGED = 16,	     /* the binary's content changed since it was identified */
+	OS_REASON_NAME = 17,	     /* DNS: no rule admits the name; told by userspace */
 };
 
 #define OS_EVENT_PATH_MAX  4096 /* bytes of components; a longer path sets OS_EVENT_TRUNCATED */
@@ -341,7 +448,8 @@ struct os_event {
 	__u16 port;	/* NET: host order */
 	__u16 pad;
 	__u32 endpoint;	  /* NET: index into CompiledPolicy.endpoints; ~0 = none */
-	__u8 address[16]; /* NET: v4-mapped for IPv4 */
+	__u8 address[16]; /* NET: as the agent gave it; v4-mapped for IPv4 */
+	__u8 real[16];	  /* NET: where an admitted name's connection went; zero = not rewritten */
 	char comm[16];
 	__u16 exe_len;
 	__u16 path_len;
@@ -393,4 +501,5 @@ struct os_file_probe {
 	__u32 fd;
 	__u32 mode; /* out: st_mode as the kernel has it */
 	struct os_file_id file;
+	__u64 changed; /* out: ctime, ns, as os_image has it */
 };

@@ -51,7 +51,7 @@ __attribute__((weak, noinline)) int egress_kind(const struct address *address)
 __attribute__((weak, noinline)) int egress_add_rules(struct os_rule_mask *rules,
 						     const struct os_binary_key *file)
 {
-	const struct os_rule_mask *more;
+	const struct os_binary *more;
 	struct os_binary_key key; /* a map's key must be on the stack */
 
 	if (!rules || !file)
@@ -59,7 +59,7 @@ __attribute__((weak, noinline)) int egress_add_rules(struct os_rule_mask *rules,
 	key = *file;
 	more = bpf_map_lookup_elem(&os_binary, &key);
 	if (more)
-		endpoint_mask_add(rules, more);
+		endpoint_mask_add(rules, &more->rules);
 	return 0;
 }
 
@@ -98,18 +98,18 @@ __attribute__((weak, noinline)) int egress_ask(struct destination *to, struct os
 	if (!endpoint)
 		return OS_REASON_NO_ENDPOINT;
 	to->endpoint = endpoint->endpoint;
-	if (identity_file_is_none(&identity->exe))
+	if (identity_file_is_none(&identity->exe.file))
 		return OS_REASON_IDENTITY;
 
 	struct os_binary_key key = {.slot = to->slot, .generation = to->generation};
 
 	egress_add_rules(&rules, &key); /* the entry for every executable */
-	key.file = identity->exe;
+	key.file = identity->exe.file;
 	egress_add_rules(&rules, &key);
 	for (__u32 i = 0; i < OS_ANCESTORS_MAX; i++) {
 		if (i >= identity->ancestors)
 			break;
-		key.file = identity->ancestor[i];
+		key.file = identity->ancestor[i].file;
 		egress_add_rules(&rules, &key);
 	}
 	return endpoint_decide(endpoint, &rules);

@@ -157,8 +157,9 @@ static __always_inline __u32 event_paths(__u32 index, struct event_scratch *s,
 	__u32 pid = e->pid, len;
 	const struct os_proc *proc = bpf_map_lookup_elem(&os_proc, &pid);
 
-	if (!proc || proc->identity.exe.ino != e->exe.ino || proc->identity.exe.dev != e->exe.dev ||
-	    proc->identity.exe.generation != e->exe.generation)
+	if (!proc || proc->identity.exe.file.ino != e->exe.ino ||
+	    proc->identity.exe.file.dev != e->exe.dev ||
+	    proc->identity.exe.file.generation != e->exe.generation)
 		return 0;
 	len = proc->path_len;
 	if (len > OS_PROC_PATH_MAX)

@@ -14,6 +14,11 @@ static __always_inline int identity_file_equal(const struct os_file_id *a,
 	return a->ino == b->ino && a->dev == b->dev && a->generation == b->generation;
 }
 
+static __always_inline int identity_image_equal(const struct os_image *a, const struct os_image *b)
+{
+	return identity_file_equal(&a->file, &b->file) && a->changed == b->changed;
+}
+
 static __always_inline int identity_file_is_none(const struct os_file_id *file)
 {
 	return !file->ino && !file->dev && !file->generation;
@@ -21,14 +26,14 @@ static __always_inline int identity_file_is_none(const struct os_file_id *file)
 
 /* Add one ancestor, unless it is there. Nothing past OS_ANCESTORS_MAX: the oldest stay. */
 static __always_inline void identity_add_ancestor(struct os_identity *identity,
-						  const struct os_file_id *file)
+						  const struct os_image *image)
 {
 	__u32 used = identity->ancestors;
 
-	if (identity_file_is_none(file))
+	if (identity_file_is_none(&image->file))
 		return;
 	for (__u32 i = 0; i < OS_ANCESTORS_MAX; i++) {
-		if (i < used && identity_file_equal(&identity->ancestor[i], file))
+		if (i < used && identity_image_equal(&identity->ancestor[i], image))
 			return;
 	}
 	/* Keeps the compiler from folding the loop's bound into the index: verifiers lose it. */
@@ -37,7 +42,7 @@ static __always_inline void identity_add_ancestor(struct os_identity *identity,
 		identity->flags |= OS_IDENTITY_TRUNCATED;
 		return;
 	}
-	identity->ancestor[used] = *file;
+	identity->ancestor[used] = *image;
 	identity->ancestors = used + 1;
 }
 
@@ -47,14 +52,13 @@ static __always_inline void identity_add_ancestor(struct os_identity *identity,
  */
 static __always_inline void identity_fork(struct os_identity *child)
 {
-	struct os_file_id parent = child->exe;
+	struct os_image parent = child->exe;
 
 	identity_add_ancestor(child, &parent);
 }
 
 /* exec(): another image in the same process; its ancestors are the same processes as before. */
-static __always_inline void identity_exec(struct os_identity *identity,
-					  const struct os_file_id *exe)
+static __always_inline void identity_exec(struct os_identity *identity, const struct os_image *exe)
 {
 	identity->exe = *exe;
 }

@@ -40,7 +40,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 65536);
-	__type(key, struct os_name_key);
+	__type(key, struct os_named_key);
 	__type(value, struct os_anchor);
 } os_named OS_MAP;
 
@@ -49,7 +49,7 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 262144);
 	__type(key, struct os_binary_key);
-	__type(value, struct os_rule_mask);
+	__type(value, struct os_binary);
 } os_binary OS_MAP;
 
 struct {
@@ -67,6 +67,29 @@ struct {
 	__type(key, struct os_cidr_key);
 	__type(value, struct os_endpoint);
 } os_cidr OS_MAP;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 131072);
+	__type(key, struct os_name_key);
+	__type(value, struct os_name);
+} os_name OS_MAP;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, OS_SLOTS_MAX);
+	__type(key, __u32);
+	__type(value, struct os_worker);
+} os_worker OS_MAP;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct os_flow_key);
+	__type(value, struct os_flow);
+} os_flow OS_MAP;
 
 /* tgid -> identity recorded at exec */
 struct {

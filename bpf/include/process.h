@@ -46,7 +46,7 @@ static __always_inline struct os_proc *process_current(__u32 slot)
 	if (!proc)
 		return 0;
 	process_exe(task, &exe);
-	if (identity_file_is_none(&exe) || !identity_file_equal(&exe, &proc->identity.exe))
+	if (identity_file_is_none(&exe) || !identity_file_equal(&exe, &proc->identity.exe.file))
 		return 0;
 	return proc;
 }

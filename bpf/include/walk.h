@@ -23,7 +23,7 @@ static __always_inline const struct os_anchor *anchor_lookup(const struct os_anc
 	return bpf_map_lookup_elem(&os_anchor, key);
 }
 
-static __always_inline const struct os_anchor *named_lookup(const struct os_name_key *key)
+static __always_inline const struct os_anchor *named_lookup(const struct os_named_key *key)
 {
 	return bpf_map_lookup_elem(&os_named, key);
 }
@@ -81,7 +81,7 @@ struct walk {
  */
 WALK_GLOBAL int walk_named(struct walk *walk, struct os_file_id *directory)
 {
-	struct os_name_key key = {};
+	struct os_named_key key = {};
 	const struct os_anchor *anchor;
 
 	if (!walk || !directory)

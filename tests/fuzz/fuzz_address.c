@@ -71,9 +71,9 @@ static void try_lineage(const uint8_t *data, size_t size)
 
 	for (size_t i = 0; i < size; i++) {
 		if (data[i] >= 128) {
-			struct os_file_id file = {.ino = data[i] & 63};
+			struct os_image file = {.file.ino = data[i] & 63};
 
-			exe = file.ino;
+			exe = file.file.ino;
 			identity_exec(&identity, &file);
 		} else {
 			distinct += exe && !was[exe];
@@ -88,7 +88,7 @@ static void try_lineage(const uint8_t *data, size_t size)
 			__builtin_trap();
 	}
 	for (uint32_t i = 0; i < identity.ancestors; i++)
-		if (!was[identity.ancestor[i].ino])
+		if (!was[identity.ancestor[i].file.ino])
 			__builtin_trap();
 }
 

@@ -18,7 +18,7 @@ static struct os_file_id file(uint64_t ino)
 
 static void exec(struct os_identity *identity, uint64_t ino)
 {
-	struct os_file_id exe = file(ino);
+	struct os_image exe = {.file = file(ino)};
 
 	identity_exec(identity, &exe);
 }
@@ -36,7 +36,7 @@ static bool has(const struct os_identity *identity, uint64_t ino)
 	struct os_file_id wanted = file(ino);
 
 	for (uint32_t i = 0; i < identity->ancestors; i++)
-		if (identity_file_equal(&identity->ancestor[i], &wanted))
+		if (identity_file_equal(&identity->ancestor[i].file, &wanted))
 			return true;
 	return false;
 }
@@ -54,7 +54,7 @@ static void fork_keeps_lineage(void **state)
 	assert_true(has(&grandchild, 1));
 	assert_true(has(&grandchild, 2));
 	assert_int_equal(grandchild.ancestors, 2);
-	assert_int_equal(grandchild.exe.ino, 3);
+	assert_int_equal(grandchild.exe.file.ino, 3);
 	/* the parent's later image is not the child's origin */
 	exec(&child, 9);
 	assert_false(has(&grandchild, 9));
@@ -67,7 +67,7 @@ static void exec_in_place_leaves_no_ancestor(void **state)
 	exec(&one, 1);
 	exec(&one, 2);
 	assert_int_equal(one.ancestors, 0);
-	assert_int_equal(one.exe.ino, 2);
+	assert_int_equal(one.exe.file.ino, 2);
 }
 
 static void before_any_exec_there_is_no_ancestor(void **state)
@@ -75,7 +75,7 @@ static void before_any_exec_there_is_no_ancestor(void **state)
 	struct os_identity init = {}, child = fork_of(&init);
 
 	assert_int_equal(child.ancestors, 0);
-	assert_true(identity_file_is_none(&child.exe));
+	assert_true(identity_file_is_none(&child.exe.file));
 }
 
 static void ancestors_are_distinct(void **state)

@@ -50,14 +50,14 @@ static const struct os_anchor *anchor_lookup(const struct os_anchor_key *key)
 }
 
 struct host_name {
-	struct os_name_key key;
+	struct os_named_key key;
 	struct os_anchor value;
 };
 
 static struct host_name host_names[64];
 static unsigned int host_names_len;
 
-static const struct os_anchor *named_lookup(const struct os_name_key *key)
+static const struct os_anchor *named_lookup(const struct os_named_key *key)
 {
 	for (unsigned int i = 0; i < host_names_len; i++)
 		if (!memcmp(&host_names[i].key, key, sizeof(*key)))

@@ -11,10 +11,10 @@ static bool implicit(enum resolved_origin origin)
 	return origin == RESOLVED_MOUNT || origin == RESOLVED_TRANSIT;
 }
 
-static struct os_name_key name_key(uint32_t slot, uint32_t generation,
+static struct os_named_key name_key(uint32_t slot, uint32_t generation,
 				   const struct resolved_name *name)
 {
-	struct os_name_key key = {
+	struct os_named_key key = {
 		.slot = slot, .generation = generation, .directory = name->directory};
 
 	memcpy(key.name, name->name, sizeof(key.name));
@@ -27,7 +27,7 @@ static int write_names(const struct kernel *kernel, uint32_t slot, uint32_t gene
 	for (size_t i = 0; i < resolved->names; i++) {
 		const struct resolved_name *name = &resolved->name[i];
 		const struct os_anchor value = {.subtree = name->subtree, .self = name->self};
-		struct os_name_key key = name_key(slot, generation, name);
+		struct os_named_key key = name_key(slot, generation, name);
 		int r = bpf_map_update_elem(kernel->maps.named, &key, &value, BPF_ANY);
 
 		if (r)
@@ -118,7 +118,7 @@ static void erase(int map, void *key, void *next, uint32_t slot, uint32_t genera
 void anchor_erase(const struct kernel *kernel, uint32_t slot, uint32_t generation)
 {
 	struct os_anchor_key anchor, next_anchor;
-	struct os_name_key name, next_name;
+	struct os_named_key name, next_name;
 
 	erase(kernel->maps.anchor, &anchor, &next_anchor, slot, generation, sizeof(anchor));
 	erase(kernel->maps.named, &name, &next_name, slot, generation, sizeof(name));
@@ -137,7 +137,7 @@ void anchor_remove(const struct kernel *kernel, uint32_t slot, uint32_t generati
 		bpf_map_delete_elem(kernel->maps.anchor, &key);
 	}
 	for (size_t i = 0; i < resolved->names; i++) {
-		struct os_name_key key = name_key(slot, generation, &resolved->name[i]);
+		struct os_named_key key = name_key(slot, generation, &resolved->name[i]);
 
 		bpf_map_delete_elem(kernel->maps.named, &key);
 	}

@@ -39,9 +39,9 @@ static int write_binaries(const struct kernel *kernel, uint32_t slot, uint32_t g
 	for (size_t i = 0; i < binaries->len; i++) {
 		struct os_binary_key key = {
 			.slot = slot, .generation = generation, .file = binaries->binary[i].file};
+		struct os_binary value = {.rules = binaries->binary[i].rules};
 
-		if (bpf_map_update_elem(kernel->maps.binary, &key, &binaries->binary[i].rules,
-					BPF_ANY))
+		if (bpf_map_update_elem(kernel->maps.binary, &key, &value, BPF_ANY))
 			return full("os_binary", err);
 	}
 	return 0;

@@ -20,7 +20,7 @@
 
 /* Descriptors of the shared maps, -1 where not loaded. */
 struct kernel_maps {
-	int sandbox, policy, anchor, named, binary, endpoint, cidr, device;
+	int sandbox, policy, anchor, named, binary, endpoint, cidr, device, name, worker, flow;
 	int proc, sock, event, count, meta, digest;
 };
 
