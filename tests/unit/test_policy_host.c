@@ -84,6 +84,46 @@ static void hosts_overlap_by_label(void **state)
 	assert_int_equal(policy_host_overlap("a.org", "b.org", &steps), 0);
 }
 
+static void names_match_by_label(void **state)
+{
+	static const struct {
+		const char *host, *name;
+		bool match;
+	} rows[] = {
+		{"api.github.com", "api.github.com", true},
+		{"api.github.com", "xapi.github.com", false},
+		{"api.github.com", "api.github.com.evil.org", false},
+		{"api.github.com", "github.com", false},
+		{"*.a.org", "x.a.org", true},
+		{"*.a.org", "a.org", false},
+		{"*.a.org", "x.y.a.org", false},
+		{"*.a.org", "xa.org", false},
+		{"**.a.org", "x.a.org", true},
+		{"**.a.org", "x.y.z.a.org", true},
+		{"**.a.org", "a.org", false},
+		{"**.a.org", "xa.org", false},
+		{"**.a.org", "x.a.org.b", false},
+		{"*-aiplatform.googleapis.com", "eu-west1-aiplatform.googleapis.com", true},
+		{"*-aiplatform.googleapis.com", "-aiplatform.googleapis.com", true},
+		{"*-aiplatform.googleapis.com", "aiplatform.googleapis.com", false},
+		{"*-aiplatform.googleapis.com", "a.b-aiplatform.googleapis.com", false},
+		{"a*b*c.x.org", "abc.x.org", true},
+		{"a*b*c.x.org", "abxbbcbc.x.org", true},
+		{"a*b*c.x.org", "abxbbcbd.x.org", false},
+		{"a.*.x.org", "a.b.x.org", true},
+		{"a.*.x.org", "a.b.c.x.org", false},
+		{"**.*.x.org", "a.b.x.org", true},
+		{"**.*.x.org", "a.x.org", false},
+		{"**", "a.org", false},
+		{"*.a.org", ".a.org", false},
+		{"**.a.org", "..a.org", false},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (policy_host_match(rows[i].host, rows[i].name) != rows[i].match)
+			fail_msg("%s and %s", rows[i].host, rows[i].name);
+}
+
 static int parse(const char *text, const char *want)
 {
 	char buf[POLICY_CIDR_TEXT_MAX];
@@ -222,6 +262,7 @@ int main(void)
 		cmocka_unit_test(hosts_become_canonical),
 		cmocka_unit_test(refusals_say_why),
 		cmocka_unit_test(hosts_overlap_by_label),
+		cmocka_unit_test(names_match_by_label),
 		cmocka_unit_test(cidrs_become_canonical),
 		cmocka_unit_test(the_never_list),
 		cmocka_unit_test(the_kernel_has_the_same_list),

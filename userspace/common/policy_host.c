@@ -147,3 +147,65 @@ int policy_host_overlap(const char *a, const char *b, size_t *steps)
 		return 0;
 	return policy_glob_overlap(a, b, '.', 0, steps);
 }
+
+static size_t count_labels(const char *name)
+{
+	size_t labels = 1;
+
+	for (; *name; name++)
+		labels += *name == '.';
+	return labels;
+}
+
+/* When a star was too short, it takes one character more: going back to the last one is enough. */
+static bool label_match(const char *pattern, size_t pattern_len, const char *label, size_t len)
+{
+	size_t i = 0, j = 0, after_star = 0, taken = 0;
+
+	while (j < len) {
+		if (i < pattern_len && pattern[i] == '*') {
+			after_star = ++i;
+			taken = j;
+		} else if (i < pattern_len && pattern[i] == label[j]) {
+			i++;
+			j++;
+		} else if (after_star) {
+			i = after_star;
+			j = ++taken;
+		} else {
+			return false;
+		}
+	}
+	while (i < pattern_len && pattern[i] == '*')
+		i++;
+	return i == pattern_len;
+}
+
+bool policy_host_match(const char *host, const char *name)
+{
+	if (!strncmp(host, "**.", 3)) {
+		size_t labels = count_labels(name), rest = count_labels(host + 3);
+
+		if (labels <= rest)
+			return false;
+		for (host += 3; labels > rest; labels--) {
+			size_t len = strcspn(name, ".");
+
+			if (!len)
+				return false;
+			name += len + 1;
+		}
+	}
+	for (;;) {
+		size_t pattern_len = strcspn(host, "."), len = strcspn(name, ".");
+
+		if (!len || !label_match(host, pattern_len, name, len))
+			return false;
+		host += pattern_len;
+		name += len;
+		if (!*host || !*name)
+			return *host == *name;
+		host++;
+		name++;
+	}
+}

@@ -26,3 +26,10 @@ int policy_host_parse(const char *host, enum policy_host_kind *ret_kind,
 
 /* Whether some name matches both canonical hosts; as policy_glob_overlap(). */
 int policy_host_overlap(const char *a, const char *b, size_t *steps);
+
+/*
+ * Whether @name, in canonical form (worker_name_check() says which), is one that the canonical
+ * @host names. `*` is one whole label, or any part of the first one, nothing included; a leading
+ * `**` is one or more labels.
+ */
+bool policy_host_match(const char *host, const char *name);
