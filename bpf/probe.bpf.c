@@ -6,7 +6,7 @@
  * with the descriptor; nothing is attached.
  */
 #include "vmlinux.h"
-#include "agent.h"
+#include "process.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 
@@ -30,6 +30,7 @@ int file_probe(struct os_file_probe *ctx)
 	ctx->file.ino = BPF_CORE_READ(inode, i_ino);
 	ctx->file.dev = BPF_CORE_READ(inode, i_sb, s_dev);
 	ctx->file.generation = BPF_CORE_READ(inode, i_generation);
+	ctx->changed = process_changed(inode);
 	return 0;
 }
 

@@ -118,6 +118,7 @@ int BPF_PROG(process_exec)
 	count(OS_COUNT_HOOK + OS_HOOK_EXEC);
 	slot = agent_slot();
 	process_exe(task, &exe.file);
+	exe.changed = process_changed(BPF_CORE_READ(task, mm, exe_file, f_inode));
 	proc = record_of(task, slot);
 	if (proc) {
 		identity_exec(&proc->identity, &exe);

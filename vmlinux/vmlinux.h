@@ -41,6 +41,27 @@ struct inode {
 	__u32 i_rdev;
 };
 
+/* Where the time of an inode's last change is, oldest first. */
+struct timespec64 {
+	__s64 tv_sec;
+	long tv_nsec;
+};
+
+struct inode___timespec {
+	struct timespec64 i_ctime;
+};
+
+/* Linux 6.6, kernel commit 13bc24457850 */
+struct inode___hidden {
+	struct timespec64 __i_ctime;
+};
+
+/* Linux 6.11, kernel commit 3aa63a569c64 */
+struct inode___split {
+	__s64 i_ctime_sec;
+	__u32 i_ctime_nsec; /* bit 31: somebody has asked, kernel commit 4e40eff0b573 (6.13) */
+};
+
 struct qstr {
 	__u32 len;
 	const unsigned char *name;

@@ -99,10 +99,15 @@ struct os_binary_key {
 /*
  * A binary that changed since it was identified satisfies no rule until userspace has compared its
  * SHA-256. One that was looked at and satisfies nothing has an entry too: nobody is asked again.
+ * Several times, because processes that execute the file go on while its mode or links change.
  */
+#define OS_BINARY_TIMES 4
+#define OS_BINARY_NEVER (~0ull) /* in changed[0]: revoked, whatever the file's ctime is */
+
 struct os_binary {
 	struct os_rule_mask rules;
-	__u64 changed; /* ctime it was identified with, ns; 0 = not compared (every executable) */
+	/* ctimes at which the content was the identified one, ns, 0 = unused; [0] 0 = any */
+	__u64 changed[OS_BINARY_TIMES];
 };
 
 /* os_endpoint: an exact address; IPv4 is stored v4-mapped. port in host order. */

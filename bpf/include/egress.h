@@ -47,19 +47,22 @@ __attribute__((weak, noinline)) int egress_kind(const struct address *address)
 	return address_is_never(address) ? EGRESS_NEVER : EGRESS_PLAIN;
 }
 
+/* A binary to look up, as it was when it was executed. */
+struct egress_binary {
+	struct os_binary_key key;
+	__u64 changed;
+};
+
 /* One binary's rules. Out of line as well: it is called in a loop. */
-__attribute__((weak, noinline)) int egress_add_rules(struct os_rule_mask *rules,
-						     const struct os_binary_key *file)
+__attribute__((weak, noinline)) int egress_add_rules(struct endpoint_caller *caller,
+						     const struct egress_binary *binary)
 {
-	const struct os_binary *more;
 	struct os_binary_key key; /* a map's key must be on the stack */
 
-	if (!rules || !file)
+	if (!caller || !binary)
 		return 0;
-	key = *file;
-	more = bpf_map_lookup_elem(&os_binary, &key);
-	if (more)
-		endpoint_mask_add(rules, &more->rules);
+	key = binary->key;
+	endpoint_add_binary(caller, bpf_map_lookup_elem(&os_binary, &key), binary->changed);
 	return 0;
 }
 
@@ -70,7 +73,7 @@ __attribute__((weak, noinline)) int egress_add_rules(struct os_rule_mask *rules,
 __attribute__((weak, noinline)) int egress_ask(struct destination *to, struct os_identity *identity)
 {
 	const struct os_endpoint *endpoint;
-	struct os_rule_mask rules = {};
+	struct endpoint_caller caller = {};
 
 	if (!to || !identity)
 		return OS_REASON_IDENTITY;
@@ -101,18 +104,21 @@ __attribute__((weak, noinline)) int egress_ask(struct destination *to, struct os
 	if (identity_file_is_none(&identity->exe.file))
 		return OS_REASON_IDENTITY;
 
-	struct os_binary_key key = {.slot = to->slot, .generation = to->generation};
+	struct egress_binary binary = {.key = {.slot = to->slot, .generation = to->generation}};
 
-	egress_add_rules(&rules, &key); /* the entry for every executable */
-	key.file = identity->exe.file;
-	egress_add_rules(&rules, &key);
+	egress_add_rules(&caller, &binary);
+	caller.unknown = 0; /* most policies have no entry for every executable */
+	binary.key.file = identity->exe.file;
+	binary.changed = identity->exe.changed;
+	egress_add_rules(&caller, &binary);
 	for (__u32 i = 0; i < OS_ANCESTORS_MAX; i++) {
 		if (i >= identity->ancestors)
 			break;
-		key.file = identity->ancestor[i].file;
-		egress_add_rules(&rules, &key);
+		binary.key.file = identity->ancestor[i].file;
+		binary.changed = identity->ancestor[i].changed;
+		egress_add_rules(&caller, &binary);
 	}
-	return endpoint_decide(endpoint, &rules);
+	return endpoint_decide(endpoint, &caller);
 }
 
 /*

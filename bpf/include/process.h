@@ -13,6 +13,28 @@ static __always_inline __u64 process_start_time(struct task_struct *task)
 	return BPF_CORE_READ(task, group_leader, start_boottime);
 }
 
+#define CTIME_ASKED (1u << 31)
+
+/* os_image.changed of an inode, never 0: there are file systems without times. */
+static __always_inline __u64 process_changed(struct inode *inode)
+{
+	struct inode___timespec *timespec = (void *)inode;
+	struct inode___hidden *hidden = (void *)inode;
+	struct inode___split *split = (void *)inode;
+	__u64 time;
+
+	if (bpf_core_field_exists(split->i_ctime_nsec))
+		time = BPF_CORE_READ(split, i_ctime_sec) * 1000000000ull +
+		       (BPF_CORE_READ(split, i_ctime_nsec) & ~CTIME_ASKED);
+	else if (bpf_core_field_exists(hidden->__i_ctime))
+		time = BPF_CORE_READ(hidden, __i_ctime.tv_sec) * 1000000000ull +
+		       BPF_CORE_READ(hidden, __i_ctime.tv_nsec);
+	else
+		time = BPF_CORE_READ(timespec, i_ctime.tv_sec) * 1000000000ull +
+		       BPF_CORE_READ(timespec, i_ctime.tv_nsec);
+	return time ? time : 1;
+}
+
 static __always_inline void process_exe(struct task_struct *task, struct os_file_id *ret_exe)
 {
 	struct inode *inode = BPF_CORE_READ(task, mm, exe_file, f_inode);

@@ -22,6 +22,8 @@ KERNELS = ("6.1", "6.12", "newest")
 
 # What only some kernels have and a program asks for before use: the struct, the first version.
 SINCE = {"backing_file": (6, 5)}
+# Flavours of which every kernel has one: [(field, kind)].
+ONE_OF = {"inode": (("i_ctime", "struct"), ("__i_ctime", "struct"), ("i_ctime_nsec", "number"))}
 # Elements of an array that is indexed: the stride is not relocated, so the size must be the same.
 SAME_SIZE = ("upid",)
 
@@ -89,6 +91,12 @@ def missing(kernel, fields, version):
     return lacks
 
 
+def flavours(kernel, struct, wanted):
+    """How many of the wanted fields the struct has, of the right kind."""
+    have = {name: of for name, of, _, _ in kernel.members(kernel.find(STRUCT, struct))}
+    return sum(name in have and kernel_kind(kernel, have[name]) == kind for name, kind in wanted)
+
+
 def machines():
     """(name, version, BTF file or None, why not)"""
     for name in KERNELS:
@@ -129,6 +137,9 @@ def main():
         kernel = Btf.of_file(path)
         lacks = missing(kernel, fields, version)
         tap.check(not lacks, title, lacks)
+        for struct, wanted in ONE_OF.items():
+            number = flavours(kernel, struct, wanted)
+            tap.check(number == 1, "one flavour of struct %s in %s" % (struct, name), [str(number)])
         for struct in SAME_SIZE:
             sizes.setdefault(struct, set()).add(kernel.types[kernel.find(STRUCT, struct)].size)
         wrong = {"inode": [("i_no_such", "number"), ("i_sb", "number")], "no_such": [("x", "number")]}

@@ -21,14 +21,17 @@
 static char root[] = "/tmp/ostest-binaries-XXXXXX";
 static int root_fd;
 
-int kernel_identify(const struct kernel *kernel, int fd, struct os_file_id *ret_file,
+int kernel_identify(const struct kernel *kernel, int fd, struct os_image *ret_image,
 		    uint32_t *ret_mode)
 {
 	struct stat st;
 
 	if (fstat(fd, &st))
 		return -errno;
-	*ret_file = (struct os_file_id){.ino = st.st_ino, .dev = (uint32_t)st.st_dev};
+	*ret_image = (struct os_image){
+		.file = {.ino = st.st_ino, .dev = (uint32_t)st.st_dev},
+		.changed = (uint64_t)st.st_ctim.tv_sec * 1000000000 + (uint64_t)st.st_ctim.tv_nsec,
+	};
 	*ret_mode = st.st_mode;
 	return 0;
 }

@@ -125,24 +125,86 @@ static void identity_is_all_of_the_id(void **state)
 static void rules_meet_in_any_word(void **state)
 {
 	struct os_endpoint endpoint = {.verdict = OS_VERDICT_DIRECT};
-	struct os_rule_mask caller = {};
+	struct endpoint_caller caller = {};
 
 	assert_int_equal(endpoint_decide(NULL, &caller), OS_REASON_NO_ENDPOINT);
 	for (unsigned int bit = 0; bit < OS_RULE_SETS; bit++) {
 		memset(&endpoint.rules, 0, sizeof(endpoint.rules));
-		memset(&caller, 0xff, sizeof(caller));
+		memset(&caller.rules, 0xff, sizeof(caller.rules));
 		assert_int_equal(endpoint_decide(&endpoint, &caller), OS_REASON_BINARY);
 		endpoint.rules.word[bit / 64] = 1ull << bit % 64;
 		assert_int_equal(endpoint_decide(&endpoint, &caller), OS_REASON_NONE);
-		caller.word[bit / 64] &= ~(1ull << bit % 64);
+		caller.rules.word[bit / 64] &= ~(1ull << bit % 64);
 		assert_int_equal(endpoint_decide(&endpoint, &caller), OS_REASON_BINARY);
 	}
-	memset(&caller, 0xff, sizeof(caller));
+	memset(&caller.rules, 0xff, sizeof(caller.rules));
 	memset(&endpoint.rules, 0xff, sizeof(endpoint.rules));
 	endpoint.verdict = OS_VERDICT_PROXY;
 	assert_int_equal(endpoint_decide(&endpoint, &caller), OS_REASON_NO_ENDPOINT);
 	endpoint.verdict = OS_VERDICT_DENY;
 	assert_int_equal(endpoint_decide(&endpoint, &caller), OS_REASON_NO_ENDPOINT);
+}
+
+static void changed_binaries_satisfy_nothing(void **state)
+{
+	struct os_endpoint endpoint = {.verdict = OS_VERDICT_DIRECT, .rules = {.word = {1}}};
+	struct os_binary binary = {.rules = {.word = {1}}, .changed = {500}};
+	struct os_binary other = {.rules = {.word = {2}}, .changed = {500}};
+	struct endpoint_caller caller = {};
+
+	endpoint_add_binary(&caller, &binary, 500);
+	assert_int_equal(endpoint_decide(&endpoint, &caller), OS_REASON_NONE);
+	for (uint64_t time = 499; time <= 501; time += 2) {
+		caller = (struct endpoint_caller){};
+		endpoint_add_binary(&caller, &binary, time);
+		assert_int_equal(endpoint_decide(&endpoint, &caller), OS_REASON_CHANGED);
+	}
+	/* a caller whose ctime is not known, and unused places of the entry */
+	caller = (struct endpoint_caller){};
+	endpoint_add_binary(&caller, &binary, 0);
+	assert_int_equal(endpoint_decide(&endpoint, &caller), OS_REASON_CHANGED);
+	/* that is the reason only if nothing else would have been */
+	caller = (struct endpoint_caller){};
+	endpoint_add_binary(&caller, &other, 1);
+	assert_int_equal(endpoint_decide(&endpoint, &caller), OS_REASON_BINARY);
+	endpoint_add_binary(&caller, &binary, 1);
+	endpoint_add_binary(&caller, &binary, 500);
+	assert_int_equal(endpoint_decide(&endpoint, &caller), OS_REASON_NONE);
+}
+
+static void content_has_several_times(void **state)
+{
+	struct os_binary binary = {.changed = {500, 600, 0, 700}};
+
+	assert_true(endpoint_same_content(&binary, 500));
+	assert_true(endpoint_same_content(&binary, 600));
+	assert_true(endpoint_same_content(&binary, 700));
+	assert_false(endpoint_same_content(&binary, 650));
+	assert_false(endpoint_same_content(&binary, 0));
+	binary = (struct os_binary){.changed = {OS_BINARY_NEVER}};
+	assert_false(endpoint_same_content(&binary, 500));
+	binary = (struct os_binary){};
+	assert_true(endpoint_same_content(&binary, 500));
+	assert_true(endpoint_same_content(&binary, 0));
+}
+
+static void only_the_unknown_are_asked_about(void **state)
+{
+	struct os_endpoint endpoint = {
+		.verdict = OS_VERDICT_DIRECT, .rules = {.word = {3}}, .ask = {.word = {2}}};
+	struct os_binary nothing = {.changed = {500}}, one = {.rules = {.word = {1}}};
+	struct endpoint_caller caller = {};
+
+	endpoint_add_binary(&caller, &nothing, 500);
+	assert_int_equal(endpoint_decide(&endpoint, &caller), OS_REASON_BINARY);
+	endpoint_add_binary(&caller, NULL, 500);
+	assert_int_equal(endpoint_decide(&endpoint, &caller), OS_REASON_ASK);
+	endpoint_add_binary(&caller, &one, 500);
+	assert_int_equal(endpoint_decide(&endpoint, &caller), OS_REASON_NONE);
+	caller = (struct endpoint_caller){};
+	endpoint_add_binary(&caller, NULL, 500);
+	endpoint.ask.word[0] = 0;
+	assert_int_equal(endpoint_decide(&endpoint, &caller), OS_REASON_BINARY);
 }
 
 int main(void)
@@ -155,6 +217,9 @@ int main(void)
 		cmocka_unit_test(the_oldest_stay),
 		cmocka_unit_test(identity_is_all_of_the_id),
 		cmocka_unit_test(rules_meet_in_any_word),
+		cmocka_unit_test(changed_binaries_satisfy_nothing),
+		cmocka_unit_test(content_has_several_times),
+		cmocka_unit_test(only_the_unknown_are_asked_about),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,7 +39,8 @@ static int write_binaries(const struct kernel *kernel, uint32_t slot, uint32_t g
 	for (size_t i = 0; i < binaries->len; i++) {
 		struct os_binary_key key = {
 			.slot = slot, .generation = generation, .file = binaries->binary[i].file};
-		struct os_binary value = {.rules = binaries->binary[i].rules};
+		struct os_binary value = {.rules = binaries->binary[i].rules,
+					  .changed = {binaries->binary[i].changed}};
 
 		if (bpf_map_update_elem(kernel->maps.binary, &key, &value, BPF_ANY))
 			return full("os_binary", err);

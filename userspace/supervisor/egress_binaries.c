@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <time.h>
 
 #define PB(name) Openshell__Compiled__V1__##name
 
@@ -20,6 +21,7 @@ struct build {
 	int root_fd;
 	struct egress_binaries binaries;
 	size_t visits;
+	unsigned int waits;
 	uint32_t set;	     /* bit that what is found now gets */
 	const char *glob;    /* being expanded */
 	char path[PATH_MAX]; /* of the walk, in the sandbox */
@@ -42,7 +44,7 @@ static int open_inside(int root_fd, const char *path, uint64_t flags)
 	return fd < 0 ? -errno : (int)fd;
 }
 
-static int add(struct build *build, const struct os_file_id *file)
+static int add(struct build *build, const struct os_image *image)
 {
 	struct egress_binaries *all = &build->binaries;
 	struct egress_binary *binary;
@@ -57,28 +59,49 @@ static int add(struct build *build, const struct os_file_id *file)
 		all->cap = cap;
 	}
 	binary = &all->binary[all->len++];
-	*binary = (struct egress_binary){.file = *file};
+	*binary = (struct egress_binary){.file = image->file, .changed = image->changed};
 	binary->rules.word[build->set / 64] = UINT64_C(1) << build->set % 64;
 	return 0;
+}
+
+/*
+ * File times come from a clock that stands still for up to 10 ms, so a file that was just changed
+ * can be changed again and not show it. Such a file is looked at once more when the clock is past
+ * it. Not for ever: its time may lie in the future.
+ */
+static int identify(struct build *build, int fd, struct os_image *ret_image)
+{
+	const struct timespec wait = {.tv_nsec = EGRESS_SETTLE_NS};
+	struct timespec now;
+	uint32_t mode;
+	int r = kernel_identify(build->kernel, fd, ret_image, &mode);
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (r || build->waits == EGRESS_WAITS_MAX ||
+	    ret_image->changed + EGRESS_SETTLE_NS <=
+		    (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec)
+		return r;
+	build->waits++;
+	nanosleep(&wait, NULL);
+	return kernel_identify(build->kernel, fd, ret_image, &mode);
 }
 
 /* 1 = it is an executable and was added, 0 = it is something else. */
 static int add_file(struct build *build, const char *path)
 {
 	_cleanup_close_ int fd = open_inside(build->root_fd, path, O_PATH);
-	struct os_file_id file;
+	struct os_image image;
 	struct stat st;
-	uint32_t mode;
 	int r;
 
 	if (fd < 0)
 		return 0;
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || !(st.st_mode & 0111))
 		return 0;
-	r = kernel_identify(build->kernel, fd, &file, &mode);
+	r = identify(build, fd, &image);
 	if (r)
 		return error_set(build->err, r, "cannot identify %s: %s", path, strerror(-r));
-	r = add(build, &file);
+	r = add(build, &image);
 	return r ? r : 1;
 }
 
@@ -256,17 +279,23 @@ static void merge(struct egress_binaries *all)
 	if (all->len)
 		qsort(all->binary, all->len, sizeof(*all->binary), compare);
 	for (size_t i = 0; i < all->len; i++) {
-		if (kept && !compare(&all->binary[kept - 1], &all->binary[i]))
-			endpoint_mask_add(&all->binary[kept - 1].rules, &all->binary[i].rules);
-		else
-			all->binary[kept++] = all->binary[i];
+		const struct egress_binary *binary = &all->binary[i];
+		struct egress_binary *last = kept ? &all->binary[kept - 1] : NULL;
+
+		if (last && !compare(last, binary)) {
+			endpoint_mask_add(&last->rules, &binary->rules);
+			if (last->changed < binary->changed)
+				last->changed = binary->changed;
+		} else {
+			all->binary[kept++] = *binary;
+		}
 	}
 	all->len = kept;
 }
 
 static int add_set(struct build *build, const PB(BinarySet) * set)
 {
-	static const struct os_file_id every;
+	static const struct os_image every;
 	int r;
 
 	if (set->any) {

@@ -14,11 +14,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define EGRESS_VISITS_MAX 65536 /* directory entries looked at for one policy's globs */
-#define EGRESS_DEPTH_MAX  64	/* directories below a glob's fixed part */
+#define EGRESS_VISITS_MAX 65536	   /* directory entries looked at for one policy's globs */
+#define EGRESS_DEPTH_MAX  64	   /* directories below a glob's fixed part */
+#define EGRESS_SETTLE_NS  20000000 /* a file changed longer ago would show another change */
+#define EGRESS_WAITS_MAX  5	   /* for files that changed later than that */
 
 struct egress_binary {
 	struct os_file_id file; /* all zero: every executable */
+	uint64_t changed;	/* ctime it was identified with, as in os_binary; 0 = every */
 	struct os_rule_mask rules;
 };
 

@@ -212,7 +212,7 @@ void kernel_close(struct kernel *kernel)
 	free(kernel);
 }
 
-int kernel_identify(const struct kernel *kernel, int fd, struct os_file_id *ret_file,
+int kernel_identify(const struct kernel *kernel, int fd, struct os_image *ret_image,
 		    uint32_t *ret_mode)
 {
 	struct os_file_probe probe = {.fd = (__u32)fd};
@@ -223,7 +223,7 @@ int kernel_identify(const struct kernel *kernel, int fd, struct os_file_id *ret_
 		return r < 0 ? r : -errno;
 	if (options.retval)
 		return (int)options.retval;
-	*ret_file = probe.file;
+	*ret_image = (struct os_image){.file = probe.file, .changed = probe.changed};
 	if (ret_mode)
 		*ret_mode = probe.mode;
 	return 0;

@@ -44,6 +44,9 @@ int kernel_open(struct kernel **ret_kernel, struct error *err);
 /* Close; unload if no other process uses it and no sandbox lives. kernel_close(NULL) is valid. */
 void kernel_close(struct kernel *kernel);
 
-/* Name an open file as the programs see it. -EBADF, or the error of BPF_PROG_RUN. */
-int kernel_identify(const struct kernel *kernel, int fd, struct os_file_id *ret_file,
+/*
+ * Name an open file as the programs see it, with its ctime now. @ret_mode may be NULL. -EBADF, or
+ * the error of BPF_PROG_RUN. Allocates nothing; any thread.
+ */
+int kernel_identify(const struct kernel *kernel, int fd, struct os_image *ret_image,
 		    uint32_t *ret_mode);

@@ -58,6 +58,7 @@ static int add_point(struct work *w, int fd, char *path, enum resolved_origin or
 {
 	struct resolved *out = w->out;
 	struct resolved_path *point = find(out, path);
+	struct os_image image = {};
 	int r;
 
 	if (point) {
@@ -96,7 +97,8 @@ static int add_point(struct work *w, int fd, char *path, enum resolved_origin or
 		.transit = origin == RESOLVED_TRANSIT,
 		.fd = fd,
 	};
-	r = kernel_identify(w->request->kernel, fd, &point->file, &point->mode);
+	r = kernel_identify(w->request->kernel, fd, &image, &point->mode);
+	point->file = image.file;
 	if (!r && S_ISCHR(point->mode)) {
 		struct stat st;
 

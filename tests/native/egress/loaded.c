@@ -296,7 +296,7 @@ pid_t loaded_run(uint32_t slot, char *const argv[], int *ret_report, int *ret_go
 }
 
 /* The loader's job, in a test that loads by itself. */
-int kernel_identify(const struct kernel *k, int fd, struct os_file_id *ret_file, uint32_t *ret_mode)
+int kernel_identify(const struct kernel *k, int fd, struct os_image *ret_image, uint32_t *ret_mode)
 {
 	struct os_file_probe probe = {.fd = (uint32_t)fd};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &probe, .ctx_size_in = sizeof(probe));
@@ -306,7 +306,7 @@ int kernel_identify(const struct kernel *k, int fd, struct os_file_id *ret_file,
 		return r;
 	if (opts.retval)
 		return (int)opts.retval;
-	*ret_file = probe.file;
+	*ret_image = (struct os_image){.file = probe.file, .changed = probe.changed};
 	*ret_mode = probe.mode;
 	return 0;
 }
