@@ -17,7 +17,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-static uint64_t denied_hooks; /* that were seen to deny */
+static hook_set denied_hooks; /* that were seen to deny */
 
 static const char *const hook_names[] = {
 #define HOOK_NAME(id, name, kind) name,
@@ -25,7 +25,7 @@ static const char *const hook_names[] = {
 #undef HOOK_NAME
 };
 
-static void print_hooks(const char *what, uint64_t hooks)
+void print_hooks(const char *what, hook_set hooks)
 {
 	printf("#   %s:", what);
 	for (unsigned int hook = 0; hook < OS_HOOK_COUNT; hook++)
@@ -40,7 +40,7 @@ struct legs {
 	enum who who, outside_who;
 	const char *act, *control;
 	int wanted, outside, event;
-	uint64_t hooks;
+	hook_set hooks;
 	bool no_outside;
 };
 
@@ -194,7 +194,8 @@ static void check_coverage(void)
 		char name[128];
 
 		/* Programs on cgroups and tracepoints have suites of their own. */
-		if (strchr(hook_names[hook], '/') || hook == OS_HOOK_EXEC)
+		if (strchr(hook_names[hook], '/') || hook == OS_HOOK_EXEC ||
+		    hook == OS_HOOK_SOCKOPS || hook == OS_HOOK_DNS)
 			continue;
 		snprintf(name, sizeof(name), "bpf_lsm_%s", hook_names[hook]);
 		if (btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) < 0)

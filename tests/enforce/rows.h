@@ -9,8 +9,10 @@
 #include "stage.h"
 
 /* A set of hooks. */
-#define HOOK(name) (1ULL << OS_HOOK_##name)
-_Static_assert(OS_HOOK_COUNT <= 64, "a set of hooks is 64 bits");
+typedef unsigned __int128 hook_set;
+#define HOOK_SET(hook) ((hook_set)1 << (hook))
+#define HOOK(name)     HOOK_SET(OS_HOOK_##name)
+_Static_assert(OS_HOOK_COUNT <= 128, "a set of hooks is 128 bits");
 
 /* What acts are answered alike. */
 enum class {
@@ -31,7 +33,7 @@ enum class {
 struct matrix_row {
 	const char *name, *act;
 	enum class class;
-	uint64_t hooks; /* one of them denies */
+	hook_set hooks; /* one of them denies */
 	bool ext4_only;
 };
 
@@ -63,7 +65,7 @@ struct row {
 	const char *control; /* the same act, granted; NULL: it is never granted to a sandbox */
 	int lsm, landlock;   /* what the caller gets: a positive errno, 0 = it succeeds */
 	int outside;	     /* what it gets without a sandbox */
-	uint64_t hooks;	     /* one of them denies it under bpf-lsm; 0: something before them */
+	hook_set hooks;	     /* one of them denies it under bpf-lsm; 0: something before them */
 	unsigned int flags;
 	const char *by; /* what denies it where no hook does; why it is possible where it is */
 	/* landlock_gaps[] has it: possible until that is closed, `landlock` is the answer then */

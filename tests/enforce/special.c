@@ -286,18 +286,19 @@ void special_run(void)
 
 /* In audit mode an act does what it does without a sandbox, and its denial is told all the same. */
 static void audit(const char *where, const char *name, const char *act, int outside, int wanted,
-		  uint64_t hooks)
+		  hook_set hooks)
 {
 	struct observed o = observe(WHO_AUDIT, act, wanted);
 	bool ok = o.result == outside && (o.audited & o.told & hooks) && !o.denied;
 
 	point(ok, "audit: %s%s: %s", where, name, name_of(outside));
-	if (!ok)
-		printf("#   act: %s\n#   got %s; told %#llx, audited %#llx, denied %#llx of "
-		       "%#llx\n",
-		       act, name_of(o.result), (unsigned long long)o.told,
-		       (unsigned long long)o.audited, (unsigned long long)o.denied,
-		       (unsigned long long)hooks);
+	if (!ok) {
+		printf("#   act: %s\n#   got %s\n", act, name_of(o.result));
+		print_hooks("told", o.told);
+		print_hooks("audited", o.audited);
+		print_hooks("denied", o.denied);
+		print_hooks("should be of", hooks);
+	}
 }
 
 static void audit_rows(const struct row *table, size_t len)

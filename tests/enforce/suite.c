@@ -48,11 +48,11 @@ struct observed observe(enum who who, const char *words, int error)
 	stage_listen(&stage, who);
 	for (unsigned int hook = 0; hook < OS_HOOK_COUNT; hook++) {
 		if (since.value[OS_COUNT_HOOK + hook] && since.value[OS_COUNT_HOOK_DENIED + hook])
-			o.denied |= 1ULL << hook;
+			o.denied |= HOOK_SET(hook);
 		if (stage.heard[hook].count && stage.heard[hook].error == error)
-			o.told |= 1ULL << hook;
+			o.told |= HOOK_SET(hook);
 		if (stage.heard[hook].audited)
-			o.audited |= 1ULL << hook;
+			o.audited |= HOOK_SET(hook);
 	}
 	return o;
 }

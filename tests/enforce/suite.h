@@ -17,14 +17,17 @@ int suite_end(void);
 /* `ok`, or the name of a negative errno. */
 const char *name_of(int r);
 
+/* A line that names @hooks, after a point that failed. */
+void print_hooks(const char *what, hook_set hooks);
+
 /* Prepare and have done, without looking at the kernel side. */
 int ask(enum who who, const char *words);
 
 /* What the kernel side did during one act. */
 struct observed {
 	int result;
-	uint64_t denied, told; /* hooks whose denials rose; hooks that told @error */
-	uint64_t audited;      /* events said that they would have denied */
+	hook_set denied, told; /* hooks whose denials rose; hooks that told @error */
+	hook_set audited;      /* events said that they would have denied */
 };
 
 /* Have @who do an act, and watch. @error: the negative errno that events are looked through for. */

@@ -112,7 +112,7 @@ static void every_hook_and_verdict_decodes(void **state)
 {
 	for (uint32_t hook = 0; hook < OS_HOOK_COUNT; hook++) {
 		for (uint16_t verdict = 0; verdict <= OS_EVENT_AUDIT; verdict++) {
-			for (uint16_t reason = 0; reason <= OS_REASON_NO_IMAGE; reason++) {
+			for (uint16_t reason = 0; reason <= OS_REASON_NAME; reason++) {
 				fixture_record(&record, hook, OS_EVENT_FILE + hook % 6);
 				fixture_object(&record, "/a", OS_RIGHT_WRITE, OS_RIGHT_READ);
 				record.event.verdict = verdict;

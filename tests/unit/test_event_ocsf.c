@@ -198,6 +198,7 @@ static void every_event_has_what_is_required(void **state)
 				at(root, "process.pid");
 				break;
 			case EVENT_CLASS_NET:
+			case EVENT_CLASS_DNS:
 				at(root, "dst_endpoint.ip");
 				break;
 			default:

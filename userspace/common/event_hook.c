@@ -92,6 +92,13 @@ static const struct event_hook hooks[OS_HOOK_COUNT] = {
 			  "executing a program"},
 	[OS_HOOK_PATH_NOTIFY] = FILE_ROW("WATCH", 99, LOW, "watching a file"),
 	[OS_HOOK_PTRACE_TRACEME] = PROC_ROW("OPEN", 3, MED, "being traced"),
+	[OS_HOOK_RECVMSG4] = NET_ROW("TRAFFIC", 6, "bpf", "receiving"),
+	[OS_HOOK_RECVMSG6] = NET_ROW("TRAFFIC", 6, "bpf", "receiving"),
+	[OS_HOOK_GETPEERNAME4] = NET_ROW("SOCKET", 99, "bpf", "asking for the peer's address"),
+	[OS_HOOK_GETPEERNAME6] = NET_ROW("SOCKET", 99, "bpf", "asking for the peer's address"),
+	[OS_HOOK_SOCKOPS] = NET_ROW("OPEN", 1, "bpf", "establishing a connection"),
+	[OS_HOOK_DNS] = {EVENT_CLASS_DNS, "QUERY", 1, "dns", EVENT_SEVERITY_MED,
+			 "looking up a name"},
 };
 
 static const char *const hook_names[OS_HOOK_COUNT] = {
@@ -121,6 +128,7 @@ static const struct {
 	{EVENT_CLASS_PROC, "PROC", "Process Activity", "System Activity", 1},
 	{EVENT_CLASS_FINDING, "FINDING", "Detection Finding", "Findings", 2},
 	{EVENT_CLASS_NET, "NET", "Network Activity", "Network Activity", 4},
+	{EVENT_CLASS_DNS, "DNS", "DNS Activity", "Network Activity", 4},
 	{EVENT_CLASS_CONFIG, "CONFIG", "Device Config State Change", "Discovery", 5},
 	{EVENT_CLASS_LIFECYCLE, "LIFECYCLE", "Application Lifecycle", "Application Activity", 6},
 };

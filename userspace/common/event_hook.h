@@ -17,6 +17,7 @@ enum event_class {
 	EVENT_CLASS_PROC = 1007,
 	EVENT_CLASS_FINDING = 2004,
 	EVENT_CLASS_NET = 4001,
+	EVENT_CLASS_DNS = 4003,
 	EVENT_CLASS_CONFIG = 5019,
 	EVENT_CLASS_LIFECYCLE = 6002,
 };
@@ -37,7 +38,7 @@ struct event_hook {
 	enum event_class class;
 	const char *activity;	    /* "OPEN" */
 	int activity_id;	    /* OCSF activity_id within the class */
-	const char *engine;	    /* "lsm", "bpf" */
+	const char *engine;	    /* "lsm", "bpf", "dns" */
 	enum event_severity denied; /* severity of a denial */
 	const char *act;	    /* what was tried, for a sentence: "opening a file" */
 };

@@ -206,6 +206,7 @@ static void add_class(struct builder *b, json_t *root, const struct event *e)
 		add_process(b, root, e);
 		break;
 	case EVENT_CLASS_NET:
+	case EVENT_CLASS_DNS:
 		add_network(b, root, e);
 		break;
 	case EVENT_CLASS_FINDING:

@@ -177,6 +177,14 @@ void event_reason(struct event *event, const struct event_context *ctx)
 		[OS_REASON_NEVER_ADDRESS] = "loopback, link-local, metadata, multicast and "
 					    "unspecified addresses are never admitted; no policy "
 					    "can grant it",
+		[OS_REASON_STALE_NAME] = "this is not an address of any name now; look the name up "
+					 "again",
+		[OS_REASON_ASK] = "whether a rule's pattern knows this executable was not decided "
+				  "in time; try again",
+		[OS_REASON_CHANGED] = "the executable, or an ancestor of it, is not the file that "
+				      "was identified: its content changed, so no rule applies to "
+				      "it until the policy is loaded again",
+		[OS_REASON_NAME] = "no rule admits this name",
 	};
 	struct text t;
 
