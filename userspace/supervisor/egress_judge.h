@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Ask the maps what the kernel's programs would decide, with the same functions: for connections
+ * that wait for a verdict, and for those that a switch of policy ends. Changes nothing; any thread.
+ * Fails closed: what cannot be looked up is denied.
+ */
+#pragma once
+
+#include "abi.h"
+#include "supervisor/kernel.h"
+
+#include <stdint.h>
+
+struct egress_question {
+	uint32_t slot, generation;
+	uint8_t address[16]; /* as the agent gave it, v4-mapped; synthetic ones as OS_SYNTHETIC_* */
+	uint16_t port;	     /* host order */
+	const struct os_identity *identity;
+};
+
+/* 0 or an enum os_reason. @ret_endpoint: its index, or OS_EVENT_NO_ENDPOINT. May be NULL. */
+uint32_t egress_judge(const struct kernel *kernel, const struct egress_question *question,
+		      uint32_t *ret_endpoint);
