@@ -30,8 +30,9 @@
 #define NAMES_WILDCARD_RATE  16
 #define NAMES_TTL_MIN	     1 /* seconds, of what the agent is told */
 #define NAMES_TTL_MAX	     300
-#define NAMES_STALE_SECONDS  3600 /* a name in use keeps its last addresses if no resolver answers \
-				   */
+#define NAMES_STALE_SECONDS                                                                        \
+	3600 /* a name in use keeps its last addresses if no resolver answers                      \
+	      */
 #define NAMES_HOST "host.openshell.internal"
 
 struct names;
@@ -39,6 +40,7 @@ struct names;
 /* @audit: every name that is no nonsense is admitted, so that a policy can be learnt. */
 int names_new(const struct kernel *kernel, uint32_t slot, bool audit, struct names **ret_names,
 	      struct error *err);
+/* Removes its entries from the maps as well. NULL is valid. */
 void names_free(struct names *names);
 
 /* True if @policy has an endpoint that is a name of an L4 rule: it needs a worker. */
@@ -48,10 +50,17 @@ bool names_wanted(const Openshell__Compiled__V1__CompiledPolicy *policy);
  * Number the exact names of @policy and write os_endpoint (and os_name for names with known
  * addresses) of @generation, for names of earlier policies too where it still admits them. @policy
  * is borrowed until the next successful call or names_free(). A full map or table: -ENOSPC, -E2BIG,
- * nothing of @generation stays, and the earlier policy stays the one that is asked.
+ * nothing of @generation stays, and the earlier policy stays the one that is asked. To go back to
+ * the generation before, when something else of the new one failed: write that one again.
  */
 int names_write(struct names *names, uint32_t generation,
 		const Openshell__Compiled__V1__CompiledPolicy *policy, struct error *err);
+
+/*
+ * Remove what is in the maps of the generation before the one that was written last, once no
+ * program can be looking at it (slot_settle()). Looks at no other sandbox's entries.
+ */
+void names_erase(struct names *names, uint32_t generation);
 
 /* What to do with a question for a name. */
 enum names_next {
@@ -71,7 +80,7 @@ enum names_next names_ask(struct names *names, const char *name, size_t length, 
  * What the resolver said of @name: validate each address against the never-list, allowed_ips and
  * the private-address rules, for each of its endpoints and ports, and publish what is left. A
  * WORKER_NAME_FAILED leaves earlier addresses in force for NAMES_STALE_SECONDS. -ENOENT: it is not
- * admitted (any more).
+ * admitted (any more); -ENOSPC, -ENOMEM: it could not be published, and is answered as failed.
  */
 int names_found(struct names *names, const char *name, size_t length,
 		const struct worker_found *found, uint64_t now);
