@@ -63,7 +63,7 @@ $(BUILD)/fuzz/gen/%.o: $(BUILD)/gen/%.c
 	@mkdir -p $(@D)
 	$(CLANG) $(CPPFLAGS) $(FUZZFLAGS) -MMD -c $< -o $@
 
-$(BUILD)/libopenshell-fuzz.a: $(call objects,fuzz,$(COMMON_SRC) $(SUPER_SRC))
+$(BUILD)/libopenshell-fuzz.a: $(call objects,fuzz,$(COMMON_SRC) $(SUPER_SRC) $(PROXY_SRC))
 	rm -f $@ && $(AR) rcs $@ $^
 
 $(BUILD)/tests/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.o $(BUILD)/libopenshell-fuzz.a
