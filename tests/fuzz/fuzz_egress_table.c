@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Random ranges and ports: the entry that the kernel would find by the longest prefix carries
- * exactly the rules of every range around the address. Eight bytes an endpoint: rule, port, prefix,
- * form, four of the address.
+ * exactly the rules of every range around the address, and asks about those with globs. Eight bytes
+ * an endpoint: rule, port, prefix, form, four of the address.
  */
 #include "common/cleanup.h"
 #include "common/policy_address.h"
@@ -13,6 +13,7 @@
 
 #define PB(name) Openshell__Compiled__V1__##name
 #define MANY	 48
+#define GLOBS	 UINT64_C(0xaaaaaaaaaaaaaaaa) /* every other set has a glob */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -48,7 +49,8 @@ static void look_up(const struct egress_table *table, const PB(CompiledPolicy) *
 		if (policy->endpoints[i]->ports[0] == port &&
 		    policy_cidr_overlaps(&ranges[i], &address))
 			wanted |= UINT64_C(1) << policy->endpoints[i]->binary_set;
-	if ((entry ? entry->endpoint.rules.word[0] : 0) != wanted)
+	if ((entry ? entry->endpoint.rules.word[0] : 0) != wanted ||
+	    (entry ? entry->endpoint.ask.word[0] : 0) != (wanted & GLOBS))
 		__builtin_trap();
 }
 
@@ -56,13 +58,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	PB(CompiledPolicy) policy = OPENSHELL__COMPILED__V1__COMPILED_POLICY__INIT;
 	PB(Endpoint) endpoint[MANY], *endpoints[MANY];
-	PB(BinarySet) set = OPENSHELL__COMPILED__V1__BINARY_SET__INIT, *sets[64];
+	PB(BinarySet) set = OPENSHELL__COMPILED__V1__BINARY_SET__INIT, glob = set, *sets[64];
 	struct egress_table table;
 	uint32_t port[MANY];
 	char *text[MANY];
 
+	glob.n_globs = 1;
 	for (size_t i = 0; i < ARRAY_LEN(sets); i++)
-		sets[i] = &set;
+		sets[i] = i % 2 ? &glob : &set;
 	policy.binary_sets = sets;
 	policy.n_binary_sets = ARRAY_LEN(sets);
 	policy.endpoints = endpoints;

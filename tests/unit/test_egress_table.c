@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "common/cleanup.h"
 #include "common/policy_address.h"
 #include "supervisor/egress_table.h"
 
@@ -17,7 +18,7 @@
 struct fixture {
 	PB(CompiledPolicy) policy;
 	PB(Endpoint) endpoint[MANY], *endpoints[MANY];
-	PB(BinarySet) set, *sets[OS_RULE_SETS + 1];
+	PB(BinarySet) set[OS_RULE_SETS + 1], *sets[OS_RULE_SETS + 1];
 	uint32_t port[MANY];
 	char *range[MANY];
 	struct egress_table table;
@@ -27,9 +28,10 @@ static void set_up(struct fixture *f)
 {
 	memset(f, 0, sizeof(*f));
 	openshell__compiled__v1__compiled_policy__init(&f->policy);
-	openshell__compiled__v1__binary_set__init(&f->set);
-	for (size_t i = 0; i < OS_RULE_SETS + 1; i++)
-		f->sets[i] = &f->set;
+	for (size_t i = 0; i < OS_RULE_SETS + 1; i++) {
+		openshell__compiled__v1__binary_set__init(&f->set[i]);
+		f->sets[i] = &f->set[i];
+	}
 	f->policy.binary_sets = f->sets;
 	f->policy.n_binary_sets = OS_RULE_SETS + 1;
 	f->policy.endpoints = f->endpoints;
@@ -118,7 +120,7 @@ static void a_literal_needs_its_allowed_ips(void **state)
 	egress_table_free(&f.table);
 }
 
-static void names_and_inspection_are_counted(void **state)
+static void inspection_is_counted_and_names_are_left_out(void **state)
 {
 	struct fixture f;
 
@@ -129,7 +131,43 @@ static void names_and_inspection_are_counted(void **state)
 		OPENSHELL__COMPILED__V1__PROTOCOL__PROTOCOL_REST;
 	assert_int_equal(egress_table_build(&f.policy, &f.table, NULL), 0);
 	assert_int_equal(f.table.len, 0);
-	assert_int_equal(f.table.names, 3);
+	assert_int_equal(f.table.inspected, 1);
+	egress_table_free(&f.table);
+}
+
+static void globs_are_asked_about_inwards_too(void **state)
+{
+	static const struct {
+		const char *address;
+		uint64_t rules, ask;
+	} rows[] = {
+		{"10.9.9.9", 1 << 0 | 1 << 1, 1 << 1},
+		{"10.1.9.9", 1 << 0 | 1 << 1 | 1 << 2, 1 << 1},
+		{"10.1.2.3", 1 << 0 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4, 1 << 1 | 1 << 3},
+		{"11.0.0.1", 1 << 0, 0},
+	};
+	struct fixture f;
+
+	set_up(&f);
+	add(&f, "", "10.0.0.0/8", 443, 0);
+	add(&f, "", "10.0.0.0/8", 443, 1);
+	add(&f, "", "10.1.0.0/16", 443, 2);
+	add(&f, "10.1.2.3", NULL, 443, 3);
+	add(&f, "10.1.2.3", NULL, 443, 4);
+	add(&f, "11.0.0.1", NULL, 443, 0);
+	f.set[1].n_globs = f.set[3].n_globs = f.set[4].n_globs = 1;
+	f.set[4].any = true; /* nobody is asked about what everybody may */
+	assert_int_equal(egress_table_build(&f.policy, &f.table, NULL), 0);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct egress_entry *entry;
+		struct policy_cidr cidr;
+
+		assert_int_equal(policy_address_parse(rows[i].address, &cidr), 0);
+		entry = egress_table_find(&f.table, cidr.address, 443);
+		assert_non_null(entry);
+		assert_int_equal(entry->endpoint.rules.word[0], rows[i].rules);
+		assert_int_equal(entry->endpoint.ask.word[0], rows[i].ask);
+	}
 	egress_table_free(&f.table);
 }
 
@@ -173,7 +211,8 @@ int main(void)
 		cmocka_unit_test(ranges_lend_their_rules_inwards),
 		cmocka_unit_test(v4_is_its_mapped_form),
 		cmocka_unit_test(a_literal_needs_its_allowed_ips),
-		cmocka_unit_test(names_and_inspection_are_counted),
+		cmocka_unit_test(inspection_is_counted_and_names_are_left_out),
+		cmocka_unit_test(globs_are_asked_about_inwards_too),
 		cmocka_unit_test(every_rule_bit),
 		cmocka_unit_test(what_no_compiler_writes_is_refused),
 	};

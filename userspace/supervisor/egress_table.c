@@ -142,6 +142,23 @@ static void inherit(struct egress_table *table)
 	}
 }
 
+/*
+ * What the rules of an entry that have globs among their binaries are: after inherit(), so that a
+ * range's globs are asked for its addresses too.
+ */
+static void set_ask(struct egress_table *table, const PB(CompiledPolicy) * policy)
+{
+	struct os_rule_mask globs = {};
+
+	for (size_t i = 0; i < policy->n_binary_sets && i < OS_RULE_SETS; i++)
+		if (policy->binary_sets[i]->n_globs && !policy->binary_sets[i]->any)
+			globs.word[i / 64] |= UINT64_C(1) << i % 64;
+	for (size_t i = 0; i < table->len; i++)
+		for (size_t w = 0; w < OS_RULE_WORDS; w++)
+			table->entry[i].endpoint.ask.word[w] =
+				table->entry[i].endpoint.rules.word[w] & globs.word[w];
+}
+
 int egress_table_build(const PB(CompiledPolicy) * policy, struct egress_table *ret_table,
 		       struct error *err)
 {
@@ -155,11 +172,10 @@ int egress_table_build(const PB(CompiledPolicy) * policy, struct egress_table *r
 		    endpoint->binary_set >= OS_RULE_SETS)
 			return error_set(err, -EINVAL, "compiled policy: no binary set %u",
 					 endpoint->binary_set);
+		table.inspected += endpoint->protocol != PROTOCOL_TCP;
 		if (endpoint->protocol != PROTOCOL_TCP ||
-		    (endpoint->host[0] && !endpoint->host_is_address)) {
-			table.names++;
+		    (endpoint->host[0] && !endpoint->host_is_address))
 			continue;
-		}
 		r = add_endpoint(&table, endpoint, (uint32_t)i, err);
 		if (r)
 			return r;
@@ -168,6 +184,7 @@ int egress_table_build(const PB(CompiledPolicy) * policy, struct egress_table *r
 		qsort(table.entry, table.len, sizeof(*table.entry), compare);
 	merge_equal(&table);
 	inherit(&table);
+	set_ask(&table, policy);
 	*ret_table = table;
 	table = (struct egress_table){};
 	return 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The addresses that a compiled policy names, as the entries that the kernel looks up: the longest
- * prefix decides there, so each entry carries the rules of every range around it as well. Pure,
+ * prefix decides there, so each entry carries the rules of every range around it as well. Endpoints
+ * that are names are not among them: names_index.h. Pure,
  * owned by the caller; any thread. Fails closed: what is not in the table is denied.
  */
 #pragma once
@@ -24,7 +25,7 @@ struct egress_entry {
 struct egress_table {
 	struct egress_entry *entry; /* sorted by port, address, prefix; distinct */
 	size_t len, cap;
-	size_t names; /* endpoints that cannot be decided by address */
+	size_t inspected; /* endpoints whose content decides: not here, nor among the names */
 };
 
 /*
