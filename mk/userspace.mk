@@ -66,7 +66,7 @@ ifneq ($(wildcard userspace/proxy/main.c),)
 PROGRAMS += $(BUILD)/bin/openshell-proxy
 $(BUILD)/bin/openshell-proxy: $(BUILD)/obj/userspace/proxy/main.o $(BUILD)/libopenshell.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(call archive,libcares libcares_static,-lcares) -lcap -lseccomp -lpthread
+	$(CC) $(LDFLAGS) -o $@ $^ $(call archive,libcares libcares_static,-lcares)
 endif
 
 -include $(shell find $(BUILD)/obj $(BUILD)/san -name '*.d' 2>/dev/null)

@@ -19,6 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define WORKER_ZYGOTE_CHANNEL 3 /* the descriptor that openshell-proxy finds its channel at */
+
 #define WORKER_NAME_MAX	       253 /* text, without the trailing dot; RFC 1035 section 2.3.4 */
 #define WORKER_ADDRESSES_MAX   16
 #define WORKER_OUTSTANDING_MAX 1024 /* questions without an answer; more is -EBADMSG */
@@ -27,7 +29,8 @@ enum worker_message_kind {
 	/* to the zygote; descriptors ride along (SCM_RIGHTS) in the order given */
 	WORKER_FORK = 1, /* worker_fork: [channel, then the sockets said in `sockets`] */
 	/* from the zygote */
-	WORKER_FORKED = 2, /* worker_forked */
+	WORKER_FORKED =
+		2, /* worker_forked; with one descriptor of the process (pidfd) if it lives */
 
 	/* from worker and resolver, once, when everything is given up and it is ready */
 	WORKER_READY = 3, /* header alone */
