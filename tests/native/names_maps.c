@@ -7,6 +7,7 @@
 #include "common/policy_address.h"
 #include "common/policy_host.h"
 #include "supervisor/names.h"
+#include "supervisor/slot.h"
 #include "tap.h"
 
 #include <bpf/bpf.h>
@@ -321,6 +322,422 @@ static void lookups_that_fail(void)
 	names_free(names);
 }
 
+/* What the maps had when names waited for programs to finish, in place of the supervisor's own. */
+static struct {
+	unsigned int count;
+	uint64_t rules;
+	char where[64];
+} settled;
+
+void slot_settle(void)
+{
+	settled.count++;
+	settled.rules = rules(1, 1, 443);
+	snprintf(settled.where, sizeof(settled.where), "%s", where(1, 1, 443, false));
+}
+
+static void globs(void)
+{
+	struct os_endpoint_key key = {.slot = SLOT, .generation = 1, .port = 443};
+	struct address address = address_of_ipv4(ADDRESS_BE32(OS_SYNTHETIC_IPV4 + 1));
+	struct os_endpoint value = {};
+	struct policy *p = begin(0);
+	struct names *names;
+
+	add(p, NAMES_HOST, 443, 0, NULL);
+	add(p, NAMES_HOST, 443, 3, NULL);
+	names = make(false, 1, p);
+	memcpy(key.address, &address, sizeof(address));
+	ok(!bpf_map_lookup_elem(kernel.maps.endpoint, &key, &value) && value.rules.word[0] == 9 &&
+		   value.ask.word[0] == 8 && value.verdict == OS_VERDICT_DIRECT,
+	   "rules with globs are those to ask about");
+	ok(!found(names, NAMES_HOST, "10.0.0.1", 60) && is(where(1, 1, 443, false), "10.0.0.1"),
+	   "the host is a name like others");
+	names_free(names);
+}
+
+static void rebinding(void)
+{
+	static const char *const forbidden[] = {"127.0.0.1",	  "169.254.169.254", "10.0.0.1",
+						"198.18.0.2",	  "0.0.0.0",	     "::1",
+						"64:ff9b::a00:1", "fd00::1",	     "192.168.0.1"};
+	struct policy *p = begin(0);
+	struct names *names;
+
+	add(p, "*.example.org", 443, 0, NULL);
+	add(p, "inside.example.com", 443, 1, "10.1.0.0/16");
+	names = make(false, 1, p);
+	for (size_t i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]); i++) {
+		bool held = status(names, "x.example.org") == -1 &&
+			    !found(names, "x.example.org", "192.0.2.1", 1) &&
+			    is(where(1, 2, 443, false), "192.0.2.1");
+
+		now += SECOND;
+		found(names, "x.example.org", forbidden[i], 1);
+		ok(held && is(where(1, 2, 443, false), "") && is(where(1, 2, 443, true), "") &&
+			   status(names, "x.example.org") == WORKER_NAME_FAILED,
+		   "a name of a wildcard that turns to %s is gone at once", forbidden[i]);
+		now += 5 * SECOND;
+	}
+	found(names, "x.example.org", "127.0.0.1 192.0.2.3 10.0.0.1", 60);
+	ok(is(where(1, 2, 443, false), "192.0.2.3"),
+	   "of several addresses the valid ones are left");
+	found(names, "inside.example.com", "10.1.0.1 192.0.2.1", 60);
+	ok(is(where(1, 1, 443, false), "10.1.0.1"), "a name with allowed_ips has only those");
+	found(names, "inside.example.com", "10.2.0.1", 60);
+	ok(is(where(1, 1, 443, false), "") &&
+		   status(names, "inside.example.com") == WORKER_NAME_FAILED,
+	   "and is gone when it leaves them");
+	names_free(names);
+}
+
+static void binaries_of_wildcards(void)
+{
+	struct policy *p = begin(0);
+	struct names *names;
+
+	add(p, "db.example.org", 443, 0, NULL);
+	add(p, "*.example.org", 443, 1, NULL);
+	add(p, "db.example.org", 5432, 2, NULL);
+	names = make(false, 1, p);
+	found(names, "db.example.org", "192.0.2.1", 60);
+	ok(rules(1, 1, 443) == 3 && settled.count == 0,
+	   "a public address is for the binaries of the name and of the wildcard");
+	found(names, "db.example.org", "10.0.0.1", 60);
+	ok(rules(1, 1, 443) == 1 && is(where(1, 1, 443, false), "10.0.0.1") &&
+		   rules(1, 1, 5432) == 4,
+	   "a private one for those of the name that is spelt out");
+	ok(settled.count == 1 && settled.rules == 1 && is(settled.where, "192.0.2.1"),
+	   "and they lose their rule before there is anything new to find");
+	found(names, "db.example.org", "192.0.2.1", 60);
+	ok(rules(1, 1, 443) == 3 && settled.count == 1, "and have it again afterwards");
+	names_free(names);
+}
+
+static void limits(void)
+{
+	struct policy *p = begin(0);
+	struct worker_name answer = {};
+	char name[64];
+	struct names *names;
+	unsigned int asked = 0, all = 0;
+	size_t before;
+
+	add(p, "*.example.org", 443, 0, NULL);
+	add(p, "a.example.com", 443, 0, NULL);
+	names = make(false, 1, p);
+	before = entries();
+	while (asked < 1000) {
+		snprintf(name, sizeof(name), "n%u.example.org", asked);
+		if (status(names, name) != -1)
+			break;
+		asked++;
+	}
+	ok(asked == NAMES_WILDCARD_BURST && entries() == before,
+	   "%u new names of a wildcard at once, and nothing is published for them", asked);
+	ok(status(names, name) == WORKER_NAME_LIMITED, "then they are limited");
+	ok(status(names, "n0.example.org") == -1 && status(names, "a.example.com") == -1,
+	   "but not those that are known, or spelt out");
+	now += SECOND;
+	for (all = asked; status(names, name) == -1; all++)
+		snprintf(name, sizeof(name), "n%u.example.org", all);
+	ok(all - asked == NAMES_WILDCARD_RATE + 1, "a second later there are %u more",
+	   all - asked - 1);
+	for (unsigned int i = 0; i < 2 * NAMES_WILDCARD_MAX; i++) {
+		now += SECOND;
+		snprintf(name, sizeof(name), "m%u.example.org", i);
+		if (ask(names, name, &answer) == NAMES_ANSWER)
+			break;
+		all++;
+	}
+	ok(answer.status == WORKER_NAME_LIMITED && all == NAMES_WILDCARD_MAX + 1,
+	   "and never more than %d", NAMES_WILDCARD_MAX);
+	names_free(names);
+}
+
+static void switches(void)
+{
+	struct policy *p = begin(0), *q = begin(1);
+	struct error err = {};
+	struct names *names;
+	struct os_name value;
+
+	add(p, "a.example.org", 443, 0, NULL);
+	add(p, "b.example.org", 443, 1, NULL);
+	add(p, "*.example.com", 443, 2, NULL);
+	names = make(false, 1, p);
+	status(names, "x.example.com");
+	status(names, "y.example.com");
+	found(names, "a.example.org", "192.0.2.1", 60);
+	found(names, "b.example.org", "10.0.0.2", 60);
+	found(names, "x.example.com", "192.0.2.3", 60);
+	found(names, "y.example.com", "192.0.2.4", 60);
+	add(q, "new.example.org", 443, 0, NULL);
+	add(q, "b.example.org", 8443, 1, NULL);
+	add(q, "x.example.com", 443, 3, NULL);
+	add(q, "a.example.net", 443, 2, NULL);
+	ok(!names_write(names, 2, &q->compiled, &err), "another policy is written");
+	ok(is(where(1, 1, 443, false), "192.0.2.1") && is(where(1, 2, 443, false), "10.0.0.2"),
+	   "the one in force still has its entries");
+	names_erase(names, 1);
+	ok(is(where(1, 1, 443, false), "") && !rules(1, 1, 443) && !rules(1, 4, 443),
+	   "until it is taken out");
+	ok(is(where(2, 2, 8443, false), "10.0.0.2") && rules(2, 2, 8443) == 2 && !rules(2, 2, 443),
+	   "a name of both has its number, and its address under its new port");
+	ok(is(where(2, 3, 443, false), "192.0.2.3") && rules(2, 3, 443) == 8,
+	   "so has one that only a wildcard knew before");
+	ok(!rules(2, 1, 443) && !rules(2, 4, 443) &&
+		   status(names, "a.example.org") == WORKER_NAME_REFUSED &&
+		   status(names, "y.example.com") == WORKER_NAME_REFUSED &&
+		   found(names, "y.example.com", "192.0.2.4", 60) == -ENOENT,
+	   "the others are nobody's now");
+	ok(look(2, 3, 443, false, &value) && value.id == 3 && rules(2, 5, 443) == 1,
+	   "and a new one has a number that nobody had");
+	ok(!names_write(names, 3, &p->compiled, &err) && is(where(3, 1, 443, false), "192.0.2.1") &&
+		   is(where(3, 4, 443, false), "192.0.2.4"),
+	   "the first policy again: each has what it had");
+	ok(!names_write(names, 2, &q->compiled, &err) && is(where(2, 3, 443, false), "192.0.2.3"),
+	   "going back to the generation before");
+	names_erase(names, 3);
+	ok(is(where(3, 1, 443, false), "") && is(where(2, 3, 443, false), "192.0.2.3") &&
+		   status(names, "y.example.com") == WORKER_NAME_REFUSED,
+	   "takes the other one out");
+	names_free(names);
+	ok(entries() == 0, "nothing is left");
+}
+
+static void private_after_a_switch(void)
+{
+	struct policy *p = begin(0), *q = begin(1);
+	struct names *names;
+
+	add(p, "db.example.org", 443, 0, NULL);
+	names = make(false, 1, p);
+	found(names, "db.example.org", "10.0.0.1 192.0.2.1", 60);
+	add(q, "*.example.org", 443, 0, NULL);
+	ok(!names_write(names, 2, &q->compiled, NULL) && is(where(2, 1, 443, false), "192.0.2.1"),
+	   "known addresses are validated anew when the policy changes");
+	names_free(names);
+}
+
+static void audit(void)
+{
+	struct policy *p = begin(0);
+	struct worker_name answer = {};
+	struct names *names;
+
+	add(p, "a.example.org", 443, 0, NULL);
+	names = make(true, 1, p);
+	ok(status(names, "any.example.net") == -1, "in audit mode every name is admitted");
+	found(names, "any.example.net", "10.0.0.1 127.0.0.1", 60);
+	ok(is(where(1, 2, 0, false), "10.0.0.1") && !rules(1, 2, 443) && !rules(1, 2, 0) &&
+		   ask(names, "any.example.net", &answer) == NAMES_ANSWER &&
+		   answer.status == WORKER_NAME_FOUND,
+	   "for every port, by no rule, but not at an address that nobody gets");
+	found(names, "a.example.org", "192.0.2.1", 60);
+	ok(is(where(1, 1, 0, false), "192.0.2.1") && is(where(1, 1, 443, false), "192.0.2.1") &&
+		   rules(1, 1, 443) == 1,
+	   "a name that a rule has is that rule's as well");
+	found(names, "any.example.net", "127.0.0.1", 60);
+	ok(is(where(1, 2, 0, false), "") && status(names, "any.example.net") == WORKER_NAME_FAILED,
+	   "rebinding is seen here too");
+	ok(status(names, "no such name") == WORKER_NAME_REFUSED, "nonsense is not admitted");
+	names_free(names);
+	ok(entries() == 0, "nothing is left");
+}
+
+static void set_used(uint32_t number, uint16_t port, uint64_t used)
+{
+	struct os_name_key key = {.slot = SLOT, .generation = 1, .port = port};
+	struct address address = address_of_ipv4(ADDRESS_BE32(OS_SYNTHETIC_IPV4 + number));
+	struct os_name value;
+
+	memcpy(key.address, &address, sizeof(address));
+	if (bpf_map_lookup_elem(kernel.maps.name, &key, &value))
+		return;
+	value.used = used;
+	value.next = 5;
+	bpf_map_update_elem(kernel.maps.name, &key, &value, BPF_EXIST);
+}
+
+static bool due(struct names *names, const char *wanted)
+{
+	const char *name = names_due(names, now, 5 * SECOND);
+
+	return wanted ? name && !strcmp(name, wanted) : !name;
+}
+
+static void names_in_use(void)
+{
+	struct policy *p = begin(0);
+	struct names *names;
+	struct os_name value;
+
+	add(p, "a.example.org", 443, 0, NULL);
+	add(p, "b.example.org", 443, 0, NULL);
+	add(p, "c.example.org", 80, 0, NULL);
+	names = make(false, 1, p);
+	found(names, "a.example.org", "192.0.2.1", 60);
+	found(names, "b.example.org", "192.0.2.2", 60);
+	found(names, "c.example.org", "192.0.2.3", 60);
+	now += 50 * SECOND;
+	set_used(1, 443, now);
+	set_used(3, 80, now - 20 * SECOND);
+	ok(due(names, NULL), "no name is due that is not about to run out");
+	now += 6 * SECOND;
+	ok(due(names, "a.example.org") && due(names, "c.example.org") && due(names, NULL),
+	   "those in use are, once each, and not the one that nobody connects to");
+	ok(due(names, NULL), "and not twice");
+	found(names, "a.example.org", "192.0.2.9", 60);
+	ok(look(1, 1, 443, false, &value) && value.used && value.next == 5 &&
+		   is(where(1, 1, 443, false), "192.0.2.9"),
+	   "what the kernel wrote stays when the address changes");
+	now += 6 * SECOND;
+	ok(due(names, "c.example.org") && due(names, NULL),
+	   "one that nobody looked up is due again, a refreshed one is not");
+	set_used(2, 443, now);
+	now += 30 * SECOND;
+	ok(due(names, "b.example.org"), "one that is used at last is due then");
+	now += 700 * SECOND;
+	ok(due(names, NULL), "after a while nobody uses them");
+	now += NAMES_STALE_SECONDS * SECOND;
+	ok(due(names, NULL) && is(where(1, 1, 443, false), ""),
+	   "and when they have run out they are taken out");
+	names_free(names);
+}
+
+static void full_maps(void)
+{
+	struct policy *p = begin(0), *q = begin(1);
+	struct error err = {};
+	struct names *names;
+	char text[40][16];
+
+	make_maps(40, 4);
+	for (unsigned int i = 0; i < 30; i++) {
+		snprintf(text[i], sizeof(text[i]), "n%u.org", i);
+		if (i < 20)
+			add(p, text[i], 443, 0, NULL);
+		add(q, text[i], 443, 0, NULL);
+	}
+	add(p, "*.example.org", 443, 0, NULL);
+	names = make(false, 1, p);
+	for (unsigned int i = 0; i < 4; i++)
+		found(names, text[i], "192.0.2.1", 60);
+	ok(entries() == 24, "a map is full of names");
+	ok(found(names, text[4], "192.0.2.1 2001:db8::1", 60) == -ENOSPC &&
+		   status(names, text[4]) == WORKER_NAME_FAILED && entries() == 24,
+	   "a name that does not fit is not answered");
+	ok(!found(names, text[0], "192.0.2.7", 60) && is(where(1, 1, 443, false), "192.0.2.7"),
+	   "those that are there can still change");
+	ok(names_write(names, 2, &q->compiled, &err) == -ENOSPC &&
+		   strstr(err.message, "os_endpoint"),
+	   "a policy that does not fit is refused: %s", err.message);
+	ok(entries() == 24 && status(names, text[25]) == WORKER_NAME_REFUSED &&
+		   status(names, text[0]) == WORKER_NAME_FOUND,
+	   "whole, and the earlier one is still asked");
+	not_found(names, text[0], WORKER_NAME_NONE);
+	now += 5 * SECOND;
+	ok(status(names, text[4]) == -1 && !found(names, text[4], "192.0.2.1", 60) &&
+		   status(names, text[4]) == WORKER_NAME_FOUND,
+	   "where one goes another fits");
+	ok(status(names, "x.example.org") == -1 &&
+		   found(names, "x.example.org", "192.0.2.1", 60) == -ENOSPC,
+	   "a new name under a wildcard finds no room either");
+	names_free(names);
+	ok(entries() == 0, "nothing is left");
+	make_maps(262144, 131072);
+}
+
+static double seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void many(void)
+{
+	static char text[MANY][32];
+	static struct names *all[1000];
+	struct policy *p = begin(0);
+	struct error err = {};
+	struct names *names;
+	double start, spent;
+	int r = 0;
+
+	for (unsigned int i = 0; i < 10000; i++) {
+		snprintf(text[i], sizeof(text[i]), "%sn%u.example.org", i % 10 ? "" : "*.", i);
+		add(p, text[i], 443, i % 3, NULL);
+	}
+	start = seconds();
+	names = make(false, 1, p);
+	for (unsigned int i = 0; i < 10000; i++)
+		if (i % 10)
+			r |= found(names, text[i], "192.0.2.1 2001:db8::1", 60);
+	spent = seconds() - start;
+	ok(!r && entries() == 9000 + 18000 && spent < 5,
+	   "10,000 endpoints, and addresses for 9,000 of them (%.2f s)", spent);
+	start = seconds();
+	r = names_write(names, 2, &p->compiled, &err);
+	spent = seconds() - start;
+	ok(!r && spent < 5, "a switch of all of them (%.2f s)", spent);
+	start = seconds();
+	names_erase(names, 1);
+	spent = seconds() - start;
+	ok(entries() == 9000 + 18000 && spent < 5, "and the old ones are taken out (%.2f s)",
+	   spent);
+	names_free(names);
+
+	p = begin(0);
+	for (unsigned int i = 0; i < 100; i++)
+		add(p, text[i], 443, i % 3, NULL);
+	start = seconds();
+	for (uint32_t slot = 0; slot < 1000 && !r; slot++) {
+		r = names_new(&kernel, slot + 1, false, &all[slot], &err);
+		if (!r)
+			r = names_write(all[slot], 1, &p->compiled, &err);
+	}
+	spent = seconds() - start;
+	ok(!r && entries() == 90000 && spent < 5, "1,000 sandboxes of 100 endpoints (%.2f s)",
+	   spent);
+	start = seconds();
+	r = names_write(all[0], 2, &p->compiled, &err);
+	names_erase(all[0], 1);
+	spent = seconds() - start;
+	ok(!r && spent < 0.05, "a switch of one of them costs what it has (%.4f s)", spent);
+	for (uint32_t slot = 0; slot < 1000; slot++)
+		names_free(all[slot]);
+	ok(entries() == 0, "nothing is left");
+}
+
+static void too_many(void)
+{
+	static char text[MANY][32];
+	struct error err = {};
+	struct names *names;
+	uint32_t generation = 1;
+	int r = 0;
+
+	begin(0);
+	names = make(false, generation, &policies[0]);
+	for (unsigned int round = 0; !r && round < 4; round++) {
+		struct policy *p = begin(generation % 2);
+
+		for (unsigned int i = 0; i < 10000; i++) {
+			snprintf(text[i], sizeof(text[i]), "r%u.n%u.org", round, i);
+			add(p, text[i], 443, 0, NULL);
+		}
+		r = names_write(names, ++generation, &p->compiled, &err);
+		if (!r)
+			names_erase(names, generation - 1);
+	}
+	ok(r == -E2BIG && generation == 5 && entries() == 10000,
+	   "the names of a sandbox's life have an end: %s", err.message);
+	names_free(names);
+}
+
 int main(void)
 {
 	struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
@@ -333,5 +750,16 @@ int main(void)
 	make_maps(65536, 65536);
 	exact_names();
 	lookups_that_fail();
+	globs();
+	rebinding();
+	binaries_of_wildcards();
+	limits();
+	switches();
+	private_after_a_switch();
+	audit();
+	names_in_use();
+	full_maps();
+	many();
+	too_many();
 	return tap_end();
 }
