@@ -35,6 +35,7 @@ include mk/userspace.mk
 include mk/test.mk
 include mk/bench.mk
 include mk/enforce.mk
+include mk/bypass.mk
 
 .PHONY: all deps run check lint bench fuzz vmcheck install clean
 

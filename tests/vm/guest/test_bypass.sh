@@ -1,0 +1,6 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 1200
+#
+# The bypass suite, as natively (tests/native/bypass.sh), by this kernel and with BPF-LSM.
+exec /t/bypass/bypass /usr/bin /t/bypass
