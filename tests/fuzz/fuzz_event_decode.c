@@ -15,6 +15,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static const char *name_of(const void *arg, const uint8_t address[16])
+{
+	return address[15] & 1 ? "name.example" : NULL;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static Openshell__Compiled__V1__Endpoint endpoint = OPENSHELL__COMPILED__V1__ENDPOINT__INIT;
@@ -23,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		OPENSHELL__COMPILED__V1__COMPILED_POLICY__INIT;
 	Openshell__Compiled__V1__Endpoint *endpoints[] = {&endpoint};
 	Openshell__Compiled__V1__PathRule *rules[] = {&rule};
-	struct event_context ctx = {.sandbox = "fuzz", .policy = &policy};
+	struct event_context ctx = {.sandbox = "fuzz", .policy = &policy, .name = name_of};
 	static struct event event;
 	static char line[EVENT_LINE_SIZE];
 	struct event_grants grants = {0};

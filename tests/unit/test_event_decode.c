@@ -149,6 +149,17 @@ static void cut_paths_are_marked(void **state)
 	assert_int_equal(event.exe_state, EVENT_PATH_CUT);
 }
 
+/* An executable without a path is not the root of its filesystem, but one whose path is not known.
+ */
+static void an_unknown_executable_has_no_path(void **state)
+{
+	fixture_record(&record, OS_HOOK_CONNECT4, OS_EVENT_NET);
+	record.event.exe_len = 0;
+	assert_int_equal(fixture_decode(&record, NULL, &event), 0);
+	assert_int_equal(event.exe_state, EVENT_PATH_NONE);
+	assert_string_equal(event.exe, "");
+}
+
 static void objects_on_no_mount_are_named_by_device(void **state)
 {
 	fixture_record(&record, OS_HOOK_FILE_OPEN, OS_EVENT_FILE);
@@ -330,6 +341,7 @@ int main(void)
 		cmocka_unit_test(every_hook_has_a_row),
 		cmocka_unit_test(every_hook_and_verdict_decodes),
 		cmocka_unit_test(cut_paths_are_marked),
+		cmocka_unit_test(an_unknown_executable_has_no_path),
 		cmocka_unit_test(objects_on_no_mount_are_named_by_device),
 		cmocka_unit_test(rules_come_from_the_policy_in_force),
 		cmocka_unit_test(remedies_are_the_lines_that_would_help),

@@ -198,8 +198,10 @@ static void every_event_has_what_is_required(void **state)
 				at(root, "process.pid");
 				break;
 			case EVENT_CLASS_NET:
-			case EVENT_CLASS_DNS:
 				at(root, "dst_endpoint.ip");
+				break;
+			case EVENT_CLASS_DNS:
+				at(root, "query.hostname");
 				break;
 			default:
 				at(root, "finding_info.uid");

@@ -50,34 +50,40 @@ struct event {
 	const char *engine;   /* "lsm", "bpf", "landlock", "seccomp", "-"; a constant */
 	char sandbox[EVENT_NAME_SIZE];
 
-	/* From the kernel; all zero for an event made by userspace. */
-	bool from_kernel;
+	/*
+	 * A decision: the kernel's, or the refusal of a name. All zero for what only tells
+	 * something.
+	 */
+	bool decided;
 	struct os_event raw;
 	enum event_path_state exe_state, path_state, path2_state;
 	char exe[EVENT_PATH_SIZE];   /* executable of the process */
 	char path[EVENT_PATH_SIZE];  /* the object */
 	char path2[EVENT_PATH_SIZE]; /* the second object: where a rename or link puts it */
 	char rule[EVENT_NAME_SIZE];  /* key of the network rule that names the endpoint, or "" */
-	char host[EVENT_NAME_SIZE];  /* the endpoint's host where it is a name, or "" */
-	uint32_t missing;	     /* OS_RIGHT_* that would have been needed besides */
-	bool listed_deny;	     /* filesystem_policy.deny names it: no grant can help */
+	char host[EVENT_NAME_SIZE];  /* the name that was used, or the endpoint's host; or "" */
+	bool inspected;	  /* a rule has it, but wants it inspected, which the kernel cannot do */
+	bool limited;	  /* DNS: too many new names, whatever the policy says of this one */
+	uint32_t missing; /* OS_RIGHT_* that would have been needed besides */
+	bool listed_deny; /* filesystem_policy.deny names it: no grant can help */
 	bool exec_listed; /* exec_policy.allow is given: it decides what may be executed */
 	char reason[EVENT_MESSAGE_SIZE]; /* a sentence, or ""; what is quoted in it is escaped */
 
-	/* Made by userspace. */
+	/* Not decided, only told. */
 	const char *verb;		  /* "STARTED", "LOADED"; a constant */
 	char message[EVENT_MESSAGE_SIZE]; /* "" for a kernel event */
 	char context[EVENT_NAME_SIZE];	  /* what goes between brackets: "backend:bpf-lsm" */
 	int exit_code;			  /* LIFECYCLE:STOP */
 
 	uint64_t repeated; /* how many more like this were left out before it; 0 = none */
+	bool others; /* `repeated` are this program's questions for any names, not for this one */
 };
 
 /* What decoding needs to know. Pointers are borrowed for the call. */
 struct event_context {
 	const char *sandbox;				       /* its name */
 	const Openshell__Compiled__V1__CompiledPolicy *policy; /* in force, or NULL */
-	uint32_t generation;  /* of @policy: events of another one get no names from it */
+	uint32_t generation;  /* of @policy: events of another one get no rules from it */
 	int64_t clock_offset; /* CLOCK_REALTIME - CLOCK_BOOTTIME, ns; event_clock_offset() */
 	/*
 	 * Full path of @inside, the path within the superblock of @file (starts with '/'; "/" is
@@ -88,6 +94,12 @@ struct event_context {
 	int (*path)(const void *arg, const struct os_file_id *file, const char *inside,
 		    char *ret_path, size_t size);
 	const void *path_arg;
+	/*
+	 * The name behind a synthetic address (v4-mapped), whatever the generation, or NULL. What
+	 * it returns is borrowed until the next call. NULL: names are not known.
+	 */
+	const char *(*name)(const void *arg, const uint8_t address[16]);
+	const void *name_arg;
 };
 
 /* CLOCK_REALTIME - CLOCK_BOOTTIME now, ns. */
@@ -106,16 +118,25 @@ enum event_remedy_kind {
 	EVENT_REMEDY_READ_ONLY = 1, /* filesystem_policy.read_only: path */
 	EVENT_REMEDY_READ_WRITE,    /* filesystem_policy.read_write: path */
 	EVENT_REMEDY_EXEC,	    /* exec_policy.allow: path */
-	EVENT_REMEDY_NETWORK,	    /* a network rule: address, port, binary */
+	EVENT_REMEDY_NETWORK,	    /* a network rule: host, port, binary */
+	EVENT_REMEDY_NAME,	    /* one too, but which port is not known: a name was asked for */
 };
 
 struct event_remedy {
 	enum event_remedy_kind kind;
 	uint32_t rights;	    /* OS_RIGHT_* that were missing there */
-	char path[EVENT_PATH_SIZE]; /* raw; "" for a network rule */
+	char path[EVENT_PATH_SIZE]; /* raw; "" for a network rule: event_host() has it */
 };
 
 #define EVENT_REMEDIES_MAX 4
+
+#define EVENT_HOST_SIZE 256
+
+/* The host that a rule for a network event would name: the name used, else the address. */
+const char *event_host(const struct event *event, char buf[EVENT_HOST_SIZE]);
+
+/* True if the connection was sent on to raw.real, which is not the address that was given. */
+bool event_is_rewritten(const struct event *event);
 
 /*
  * The policy lines that would have granted a denied or audited event, all of them needed; 0 if it

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/event.h"
 
+#include "common/event_name.h"
 #include "common/event_reason.h"
 
 #include <errno.h>
@@ -128,6 +129,11 @@ static void decode_paths(const char *data, const struct event_context *ctx, stru
 
 	decode_path(exe, raw->exe_len, &raw->exe, exe_cut && raw->exe_len, ctx,
 		    (struct path_out){&e->exe_state, e->exe});
+	/* No components and yet not a nameless object: the kernel side did not know the path. */
+	if (!raw->exe_len && e->exe_state != EVENT_PATH_UNNAMED) {
+		e->exe_state = EVENT_PATH_NONE;
+		e->exe[0] = '\0';
+	}
 	if (raw->kind == OS_EVENT_DEVICE) {
 		/* cgroup/dev knows the node by its numbers alone; detail is BPF_DEVCG_DEV_*. */
 		snprintf(e->path, sizeof(e->path), "%s device %u:%u",
@@ -143,21 +149,61 @@ static void decode_paths(const char *data, const struct event_context *ctx, stru
 		    (struct path_out){&e->path2_state, e->path2});
 }
 
+/* A name keeps its addresses for the sandbox's life, so every generation's events get theirs. */
+static void decode_name(const struct event_context *ctx, struct event *e)
+{
+	const char *name = NULL;
+
+	if (ctx->name && (e->raw.hook == OS_HOOK_DNS || event_address_is_synthetic(e->raw.address)))
+		name = ctx->name(ctx->name_arg, e->raw.address);
+	if (name)
+		snprintf(e->host, sizeof(e->host), "%s", name);
+}
+
 static void decode_endpoint(const struct event_context *ctx, struct event *e)
 {
 	const Openshell__Compiled__V1__Endpoint *endpoint;
 
 	e->rule[0] = e->host[0] = '\0';
-	if (e->raw.kind != OS_EVENT_NET || e->raw.endpoint == OS_EVENT_NO_ENDPOINT)
+	e->inspected = e->limited = false;
+	if (e->raw.kind != OS_EVENT_NET)
 		return;
+	decode_name(ctx, e);
 	/* An index means something only in the policy that it is an index into. */
-	if (!ctx->policy || e->raw.generation != ctx->generation ||
-	    e->raw.endpoint >= ctx->policy->n_endpoints)
+	if (!ctx->policy || e->raw.generation != ctx->generation)
 		return;
-	endpoint = ctx->policy->endpoints[e->raw.endpoint];
-	snprintf(e->rule, sizeof(e->rule), "%s", endpoint->rule);
-	if (!endpoint->host_is_address && !endpoint->host_is_wildcard)
-		snprintf(e->host, sizeof(e->host), "%s", endpoint->host);
+	if (e->raw.endpoint < ctx->policy->n_endpoints) {
+		endpoint = ctx->policy->endpoints[e->raw.endpoint];
+		if (!e->host[0] && !endpoint->host_is_address && !endpoint->host_is_wildcard)
+			snprintf(e->host, sizeof(e->host), "%s", endpoint->host);
+	} else {
+		if (e->raw.reason != OS_REASON_NO_ENDPOINT && e->raw.reason != OS_REASON_NAME)
+			return;
+		endpoint =
+			event_inspected_endpoint(ctx->policy, e->host, e->raw.address, e->raw.port);
+		e->inspected = endpoint != NULL;
+	}
+	if (endpoint)
+		snprintf(e->rule, sizeof(e->rule), "%s", endpoint->rule);
+}
+
+bool event_is_rewritten(const struct event *event)
+{
+	static const uint8_t nowhere[16];
+
+	return memcmp(event->raw.real, nowhere, sizeof(nowhere)) != 0;
+}
+
+const char *event_host(const struct event *event, char buf[EVENT_HOST_SIZE])
+{
+	struct text t;
+
+	text_init(&t, buf, EVENT_HOST_SIZE);
+	if (event->host[0])
+		text_add_bytes(&t, event->host, strlen(event->host));
+	else
+		text_add_address(&t, event->raw.address);
+	return buf;
 }
 
 static enum event_severity severity_of(enum event_action action, const struct event_hook *hook)
@@ -208,7 +254,7 @@ int event_decode(const void *data, size_t size, const struct event_context *ctx,
 		hook = event_hook_get(OS_HOOK_BPRM_CHECK);
 	else
 		hook = event_hook_get(e->raw.hook);
-	e->from_kernel = true;
+	e->decided = true;
 	e->time = e->raw.time + (uint64_t)ctx->clock_offset;
 	e->class = hook->class;
 	e->activity = hook->activity;
@@ -223,6 +269,7 @@ int event_decode(const void *data, size_t size, const struct event_context *ctx,
 	e->message[0] = e->context[0] = e->reason[0] = '\0';
 	e->exit_code = 0;
 	e->repeated = 0;
+	e->others = false;
 	decode_paths(tail, ctx, e);
 	decode_endpoint(ctx, e);
 	if (e->action != EVENT_ALLOWED)

@@ -302,3 +302,23 @@ void event_protocol_text(struct text *t, uint32_t protocol)
 
 	add_word(t, words, ARRAY_LEN(words), protocol, "protocol");
 }
+
+/* IANA's registry of resource record types; others as RFC 3597 writes them. */
+void event_query_text(struct text *t, uint32_t type)
+{
+	static const struct word words[] = {
+		{1, "A"},      {2, "NS"},    {5, "CNAME"},  {6, "SOA"},	   {12, "PTR"},
+		{13, "HINFO"}, {15, "MX"},   {16, "TXT"},   {28, "AAAA"},  {33, "SRV"},
+		{35, "NAPTR"}, {43, "DS"},   {44, "SSHFP"}, {46, "RRSIG"}, {48, "DNSKEY"},
+		{52, "TLSA"},  {64, "SVCB"}, {65, "HTTPS"}, {99, "SPF"},   {251, "IXFR"},
+		{252, "AXFR"}, {255, "ANY"}, {256, "URI"},  {257, "CAA"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		if (words[i].number == type) {
+			text_add(t, "%s", words[i].name);
+			return;
+		}
+	}
+	text_add(t, "TYPE%u", type);
+}

@@ -64,3 +64,4 @@ void event_capability_text(struct text *t, uint32_t capability);
 void event_signal_text(struct text *t, uint32_t signal);
 void event_family_text(struct text *t, uint32_t family);
 void event_protocol_text(struct text *t, uint32_t protocol);
+void event_query_text(struct text *t, uint32_t type); /* a DNS QTYPE */

@@ -26,7 +26,8 @@ static void add_process(struct text *t, const struct event *e)
 		text_add_word(t, e->raw.comm);
 	else
 		text_add(t, "?");
-	text_add(t, "(%u)", e->raw.ns_pid ? e->raw.ns_pid : e->raw.pid);
+	if (e->raw.pid || e->raw.ns_pid)
+		text_add(t, "(%u)", e->raw.ns_pid ? e->raw.ns_pid : e->raw.pid);
 }
 
 static void add_path(struct text *t, const struct event *e)
@@ -64,6 +65,13 @@ static void add_endpoint(struct text *t, const struct event *e)
 		text_add(t, " ");
 		event_protocol_text(t, e->raw.protocol);
 	}
+}
+
+static void add_question(struct text *t, const struct event *e)
+{
+	text_add_word(t, e->host);
+	text_add(t, " ");
+	event_query_text(t, e->raw.detail);
 }
 
 static void add_socket(struct text *t, const struct event *e)
@@ -137,7 +145,9 @@ void event_line_object(const struct event *event, struct text *t)
 {
 	switch (event->raw.kind) {
 	case OS_EVENT_NET:
-		if (is_about_socket(event))
+		if (event->raw.hook == OS_HOOK_DNS)
+			add_question(t, event);
+		else if (is_about_socket(event))
 			add_socket(t, event);
 		else
 			add_endpoint(t, event);
@@ -159,7 +169,7 @@ void event_line_object(const struct event *event, struct text *t)
 
 static void add_body(const struct event *e, struct text *t)
 {
-	if (!e->from_kernel) {
+	if (!e->decided) {
 		text_add_escaped(t, e->message, strlen(e->message));
 		return;
 	}
@@ -179,7 +189,7 @@ void event_line_body(const struct event *event, struct text *t)
 
 static void add_context(const struct event *e, struct text *t)
 {
-	if (!e->from_kernel) {
+	if (!e->decided) {
 		if (e->context[0]) {
 			text_add(t, " [");
 			text_add_escaped(t, e->context, strlen(e->context));
@@ -194,6 +204,11 @@ static void add_context(const struct event *e, struct text *t)
 		text_add(t, " ");
 	}
 	text_add(t, "engine:%s]", e->engine);
+	if (e->raw.kind == OS_EVENT_NET && event_is_rewritten(e)) {
+		text_add(t, " [to:");
+		text_add_address(t, e->raw.real);
+		text_add(t, "]");
+	}
 	if (e->reason[0])
 		text_add(t, " [reason:%s]", e->reason);
 }
@@ -219,7 +234,9 @@ void event_line(const struct event *event, bool colour, struct text *t)
 		 event_action_label(event), colour ? COLOUR_RESET : "");
 	add_body(event, t);
 	add_context(event, t);
-	if (event->repeated)
+	if (event->repeated && event->others)
+		text_add(t, " [and %llu more questions]", (unsigned long long)event->repeated);
+	else if (event->repeated)
 		text_add(t, " [repeated %llu times]", (unsigned long long)event->repeated);
 	if (t->cut && t->len >= 3)
 		memcpy(t->buf + t->len - 3, "...", 3);

@@ -3,6 +3,7 @@
 
 #include "common/cleanup.h"
 #include "common/event_line.h"
+#include "common/event_name.h"
 
 #include <jansson.h>
 #include <netinet/in.h>
@@ -98,7 +99,7 @@ static json_t *file_object(struct builder *b, const char *path, int type_id)
 
 static json_t *process_object(struct builder *b, const struct event *e)
 {
-	json_t *process = json_object(), *user = json_object();
+	json_t *process = json_object();
 
 	set_int(b, process, "pid", e->raw.ns_pid ? e->raw.ns_pid : e->raw.pid);
 	set_bytes(b, process, "name", e->raw.comm);
@@ -107,24 +108,81 @@ static json_t *process_object(struct builder *b, const struct event *e)
 			(json_int_t)((e->time - (e->raw.time - e->raw.start_time)) / 1000000u));
 	if (e->exe[0])
 		set(b, process, "file", file_object(b, e->exe, 1));
-	set_format(b, user, "uid", "%u", e->raw.uid);
-	set(b, process, "user", user);
+	/* Who it was is known at the decision only, not from a record of a socket. */
+	if (!(e->raw.flags & OS_EVENT_RECORDED)) {
+		json_t *user = json_object();
+
+		set_format(b, user, "uid", "%u", e->raw.uid);
+		set(b, process, "user", user);
+	}
 	return process;
 }
 
-static void add_network(struct builder *b, json_t *root, const struct event *e)
+static json_t *address_value(const uint8_t address[16])
 {
-	json_t *endpoint = json_object(), *info = json_object();
 	char buf[64];
 	struct text t;
 
 	text_init(&t, buf, sizeof(buf));
-	text_add_address(&t, e->raw.address);
-	set_bytes(b, endpoint, "ip", buf);
-	set_int(b, endpoint, "port", e->raw.port);
+	text_add_address(&t, address);
+	return json_string(buf);
+}
+
+/*
+ * `ip` is where packets go or would go. The stand-in of a name, at which nothing is, is told as
+ * what came between.
+ */
+static void add_destination(struct builder *b, json_t *root, const struct event *e)
+{
+	json_t *endpoint = json_object(), *between;
+	bool rewritten = event_is_rewritten(e);
+
 	if (e->host[0])
 		set_bytes(b, endpoint, "hostname", e->host);
+	if (rewritten)
+		set(b, endpoint, "ip", address_value(e->raw.real));
+	if (rewritten || (e->host[0] && event_address_is_synthetic(e->raw.address))) {
+		between = json_array();
+		if (json_array_append_new(between, address_value(e->raw.address)) < 0)
+			b->failed = true;
+		set(b, endpoint, "intermediate_ips", between);
+	} else {
+		set(b, endpoint, "ip", address_value(e->raw.address));
+	}
+	set_int(b, endpoint, "port", e->raw.port);
 	set(b, root, "dst_endpoint", endpoint);
+}
+
+static json_t *query_object(struct builder *b, const struct event *e)
+{
+	json_t *query = json_object();
+	char buf[32];
+	struct text t;
+
+	text_init(&t, buf, sizeof(buf));
+	event_query_text(&t, e->raw.detail);
+	set_bytes(b, query, "hostname", e->host);
+	set_bytes(b, query, "type", buf);
+	set_bytes(b, query, "class", "IN");
+	set_int(b, query, "opcode_id", 0);
+	return query;
+}
+
+static void add_question(struct builder *b, json_t *root, const struct event *e)
+{
+	set(b, root, "query", query_object(b, e));
+	set_int(b, root, "query_time", (json_int_t)(e->time / 1000000u));
+	set_int(b, root, "rcode_id", 5);
+	set_bytes(b, root, "rcode", "Refused");
+}
+
+static void add_network(struct builder *b, json_t *root, const struct event *e)
+{
+	json_t *info = json_object();
+	char buf[64];
+	struct text t;
+
+	add_destination(b, root, e);
 
 	set_int(b, info, "direction_id", e->raw.hook == OS_HOOK_INGRESS ? 1 : 2);
 	if (e->raw.protocol) {
@@ -134,12 +192,6 @@ static void add_network(struct builder *b, json_t *root, const struct event *e)
 		set_bytes(b, info, "protocol_name", buf);
 	}
 	set(b, root, "connection_info", info);
-	if (e->rule[0]) {
-		json_t *rule = json_object();
-
-		set_bytes(b, rule, "name", e->rule);
-		set(b, root, "firewall_rule", rule);
-	}
 }
 
 /* The process that PROC is about: launched, opened or ended; the actor itself where it is none. */
@@ -172,14 +224,21 @@ static void add_finding(struct builder *b, json_t *root, const struct event *e)
 {
 	json_t *info = json_object();
 
-	if (e->from_kernel) {
+	if (e->limited) {
+		json_t *list = json_array(), *evidence = json_object();
+
+		set_bytes(b, info, "title", "possible DNS tunnelling");
+		set(b, evidence, "query", query_object(b, e));
+		if (json_array_append_new(list, evidence) < 0)
+			b->failed = true;
+		set(b, root, "evidences", list);
+	} else if (e->decided) {
 		set_format(b, info, "title", "%s in a sandbox", event_hook_get(e->raw.hook)->act);
-		set_format(b, info, "uid", "openshell:%s:%llu", event_hook_name(e->raw.hook),
-			   (unsigned long long)e->time);
 	} else {
 		set_bytes(b, info, "title", e->message);
-		set_format(b, info, "uid", "openshell:host:%llu", (unsigned long long)e->time);
 	}
+	set_format(b, info, "uid", "openshell:%s:%llu",
+		   e->decided ? event_hook_name(e->raw.hook) : "host", (unsigned long long)e->time);
 	set(b, root, "finding_info", info);
 }
 
@@ -191,6 +250,14 @@ static json_t *product_object(struct builder *b)
 	set_bytes(b, product, "vendor_name", "OpenShell");
 	set_bytes(b, product, "version", OPENSHELL_VERSION);
 	return product;
+}
+
+static void add_rule(struct builder *b, json_t *root, const struct event *e)
+{
+	json_t *rule = json_object();
+
+	set_bytes(b, rule, "name", e->rule);
+	set(b, root, "firewall_rule", rule);
 }
 
 static void add_class(struct builder *b, json_t *root, const struct event *e)
@@ -206,8 +273,10 @@ static void add_class(struct builder *b, json_t *root, const struct event *e)
 		add_process(b, root, e);
 		break;
 	case EVENT_CLASS_NET:
-	case EVENT_CLASS_DNS:
 		add_network(b, root, e);
+		break;
+	case EVENT_CLASS_DNS:
+		add_question(b, root, e);
 		break;
 	case EVENT_CLASS_FINDING:
 		add_finding(b, root, e);
@@ -286,14 +355,14 @@ static void add_unmapped(struct builder *b, json_t *root, const struct event *e)
 
 	set_bytes(b, unmapped, "sandbox", e->sandbox);
 	set_bytes(b, unmapped, "engine", e->engine);
-	if (e->from_kernel) {
+	if (e->decided) {
 		set_bytes(b, unmapped, "verdict", event_action_label(e));
 		set_bytes(b, unmapped, "hook", event_hook_name(e->raw.hook));
 		set_int(b, unmapped, "host_pid", e->raw.pid);
 		set_int(b, unmapped, "policy_generation", e->raw.generation);
 		if (e->raw.error)
 			set_int(b, unmapped, "error", e->raw.error);
-		if (e->raw.detail)
+		if (e->raw.detail && e->raw.hook != OS_HOOK_DNS)
 			set_int(b, unmapped, "detail", e->raw.detail);
 		if (e->raw.wanted) {
 			set_rights(b, unmapped, "wanted", e->raw.wanted);
@@ -346,13 +415,15 @@ char *event_ocsf(const struct event *event)
 	add_message(&b, root, event);
 	if (event->repeated)
 		set_int(&b, root, "count", (json_int_t)event->repeated);
-	if (event->from_kernel) {
+	if (event->decided) {
 		json_t *actor = json_object();
 
 		set(&b, actor, "process", process_object(&b, event));
 		set(&b, root, "actor", actor);
 	}
 	add_class(&b, root, event);
+	if (event->decided && event->raw.kind == OS_EVENT_NET && event->rule[0])
+		add_rule(&b, root, event);
 	add_metadata(&b, root, event);
 	add_unmapped(&b, root, event);
 	out = b.failed ? NULL : json_dumps(root, JSON_COMPACT | JSON_ENSURE_ASCII);

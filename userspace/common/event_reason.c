@@ -79,56 +79,6 @@ static void path_reason(struct text *t, struct event *e, const struct event_cont
 		text_add(t, "; exec_policy or the file's use as a library only forbids it");
 }
 
-static void add_endpoint(struct text *t, const struct event *e)
-{
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-	bool v6 = memcmp(e->raw.address, mapped, sizeof(mapped));
-
-	if (e->host[0]) {
-		text_add_escaped(t, e->host, strlen(e->host));
-	} else {
-		text_add(t, "%s", v6 ? "(" : "");
-		text_add_address(t, e->raw.address);
-		text_add(t, "%s", v6 ? ")" : "");
-	}
-	text_add(t, ":%u", e->raw.port);
-}
-
-static void add_exe(struct text *t, const struct event *e)
-{
-	if (e->exe[0])
-		text_add_escaped(t, e->exe, strlen(e->exe));
-	else
-		text_add(t, "this executable");
-}
-
-static void network_reason(struct text *t, const struct event *e)
-{
-	if (e->raw.reason == OS_REASON_BINARY && e->rule[0]) {
-		text_add(t, "rule ");
-		text_add_escaped(t, e->rule, strlen(e->rule));
-		text_add(t, " names ");
-		add_endpoint(t, e);
-		text_add(t, ", but neither ");
-		add_exe(t, e);
-		text_add(t, " nor an ancestor of it; network_policies.");
-		text_add_escaped(t, e->rule, strlen(e->rule));
-		text_add(t, ".binaries: ");
-		add_exe(t, e);
-		text_add(t, " would admit it");
-		return;
-	}
-	text_add(t, "endpoint ");
-	add_endpoint(t, e);
-	if (e->raw.reason == OS_REASON_BINARY)
-		text_add(t, " is not allowed for this executable");
-	else
-		text_add(t, " is not allowed by any policy");
-	text_add(t, "; a rule of network_policies with this host, this port and the binary ");
-	add_exe(t, e);
-	text_add(t, " would admit it");
-}
-
 static void forbidden_reason(struct text *t, const struct event *e)
 {
 	/* Which node it was is not known here: several may have these numbers. */
@@ -177,14 +127,8 @@ void event_reason(struct event *event, const struct event_context *ctx)
 		[OS_REASON_NEVER_ADDRESS] = "loopback, link-local, metadata, multicast and "
 					    "unspecified addresses are never admitted; no policy "
 					    "can grant it",
-		[OS_REASON_STALE_NAME] = "this is not an address of any name now; look the name up "
-					 "again",
 		[OS_REASON_ASK] = "whether a rule's pattern knows this executable was not decided "
 				  "in time; try again",
-		[OS_REASON_CHANGED] = "the executable, or an ancestor of it, is not the file that "
-				      "was identified: its content changed, so no rule applies to "
-				      "it until the policy is loaded again",
-		[OS_REASON_NAME] = "no rule admits this name",
 	};
 	struct text t;
 
@@ -196,7 +140,10 @@ void event_reason(struct event *event, const struct event_context *ctx)
 		return;
 	case OS_REASON_NO_ENDPOINT:
 	case OS_REASON_BINARY:
-		network_reason(&t, event);
+	case OS_REASON_STALE_NAME:
+	case OS_REASON_CHANGED:
+	case OS_REASON_NAME:
+		event_reason_network(event, &t);
 		return;
 	case OS_REASON_FORBIDDEN:
 		forbidden_reason(&t, event);

@@ -9,3 +9,6 @@
 
 /* Fill event->reason from the rest of the event and the policy of @ctx. */
 void event_reason(struct event *event, const struct event_context *ctx);
+
+/* Its part for what the rules of network_policies decide: addresses, names, binaries. */
+void event_reason_network(const struct event *event, struct text *t);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "common/event.h"
+#include "common/event_name.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -84,11 +84,48 @@ static void path_remedies(const struct event *e, struct remedies *r)
 	object_remedies(e, r);
 }
 
+/*
+ * True if a rule could admit what was tried. The stand-in of a name that is not known any more is
+ * nothing that a rule could list.
+ */
+static bool is_grantable(const struct event *e)
+{
+	const uint8_t *target = event_is_rewritten(e) ? e->raw.real : e->raw.address;
+
+	if (e->exe_state != EVENT_PATH_FULL || !e->raw.port || e->inspected)
+		return false;
+	if (!e->host[0] && event_address_is_synthetic(e->raw.address))
+		return false;
+	return !event_address_is_guarded(target, e->raw.port);
+}
+
+static void network_remedies(const struct event *e, struct remedies *r)
+{
+	switch (e->raw.reason) {
+	case OS_REASON_STALE_NAME:
+		/*
+		 * In audit mode it was sent on all the same, to an address that the rules of this
+		 * name do not admit: a rule that spells the name out may.
+		 */
+		if (e->action != EVENT_AUDIT || !e->host[0] || !event_is_rewritten(e))
+			return;
+		break;
+	case OS_REASON_NAME:
+		if (e->host[0] && !e->inspected && !e->limited && e->exe_state == EVENT_PATH_FULL)
+			add(r, EVENT_REMEDY_NAME, 0, "", false);
+		return;
+	default:
+		break;
+	}
+	if (is_grantable(e))
+		add(r, EVENT_REMEDY_NETWORK, 0, "", false);
+}
+
 size_t event_remedies(const struct event *event, struct event_remedy ret[EVENT_REMEDIES_MAX])
 {
 	struct remedies r = {.list = ret};
 
-	if (!event->from_kernel || event->listed_deny ||
+	if (!event->decided || event->listed_deny ||
 	    (event->action != EVENT_DENIED && event->action != EVENT_AUDIT))
 		return 0;
 	switch (event->raw.reason) {
@@ -98,8 +135,9 @@ size_t event_remedies(const struct event *event, struct event_remedy ret[EVENT_R
 		break;
 	case OS_REASON_NO_ENDPOINT:
 	case OS_REASON_BINARY:
-		if (event->exe_state == EVENT_PATH_FULL && event->raw.port)
-			add(&r, EVENT_REMEDY_NETWORK, 0, "", false);
+	case OS_REASON_STALE_NAME:
+	case OS_REASON_NAME:
+		network_remedies(event, &r);
 		break;
 	default:
 		break;

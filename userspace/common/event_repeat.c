@@ -6,13 +6,16 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define WINDOW_NS 1000000000u
-#define WAYS	  4
-#define SETS	  (EVENT_REPEAT_KINDS / WAYS)
+#define WINDOW_NS	  1000000000u
+#define LIMITED_WINDOW_NS (60 * (uint64_t)WINDOW_NS) /* it is one finding, however long it lasts   \
+						      */
+#define WAYS	   4
+#define SETS	   (EVENT_REPEAT_KINDS / WAYS)
+#define NAMES_KEPT (EVENT_REPEAT_KEPT - 8) /* the rest is for programs and other denials */
 
 struct kind {
 	uint64_t hash; /* 0 = free */
-	uint64_t start, used;
+	uint64_t start, used, window;
 	uint64_t left_out;
 	unsigned int told;
 	struct event *last; /* the last one left out, while left_out > 0 */
@@ -59,7 +62,9 @@ static uint64_t hash_of(const struct event_repeat *r, const struct event *e)
 	hash = mix(hash, &raw->verdict, sizeof(raw->verdict));
 	hash = mix(hash, &raw->reason, sizeof(raw->reason));
 	hash = mix(hash, &raw->wanted, sizeof(raw->wanted));
-	hash = mix(hash, &raw->detail, sizeof(raw->detail));
+	/* A and AAAA of one name are one question, asked by one call of a program. */
+	if (raw->hook != OS_HOOK_DNS)
+		hash = mix(hash, &raw->detail, sizeof(raw->detail));
 	hash = mix(hash, &raw->family, sizeof(raw->family));
 	hash = mix(hash, &raw->protocol, sizeof(raw->protocol));
 	hash = mix(hash, &raw->port, sizeof(raw->port));
@@ -69,6 +74,16 @@ static uint64_t hash_of(const struct event_repeat *r, const struct event *e)
 	hash = mix(hash, e->exe, strlen(e->exe) + 1);
 	hash = mix(hash, e->path, strlen(e->path) + 1);
 	hash = mix(hash, e->path2, strlen(e->path2) + 1);
+	if (!e->limited)
+		hash = mix(hash, e->host, strlen(e->host) + 1);
+	return hash ? hash : 1;
+}
+
+/* All that one program asks for. */
+static uint64_t hash_of_asker(const struct event_repeat *r, const struct event *e)
+{
+	uint64_t hash = mix(~r->seed, e->exe, strlen(e->exe) + 1);
+
 	return hash ? hash : 1;
 }
 
@@ -84,49 +99,82 @@ static void tell_sum(struct event_repeat *r, struct kind *kind)
 	r->kept--;
 }
 
-static struct kind *find(struct event_repeat *r, uint64_t hash, uint64_t now)
+static struct kind *find(struct event_repeat *r, uint64_t hash, uint64_t window, uint64_t now)
 {
-	struct kind *set = r->kind[hash % SETS], *oldest = &set[0];
+	struct kind *set = r->kind[hash % SETS], *oldest = &set[0], *found = NULL;
 
-	for (size_t i = 0; i < WAYS; i++) {
+	for (size_t i = 0; i < WAYS && !found; i++) {
 		if (set[i].hash == hash)
-			return &set[i];
-		if (set[i].used < oldest->used)
+			found = &set[i];
+		else if (set[i].used < oldest->used)
 			oldest = &set[i];
 	}
-	tell_sum(r, oldest);
-	*oldest = (struct kind){.hash = hash, .start = now};
-	return oldest;
+	if (!found) {
+		tell_sum(r, oldest);
+		*oldest = (struct kind){.hash = hash, .start = now, .window = window};
+		found = oldest;
+	}
+	found->used = now;
+	if (now - found->start >= window) {
+		tell_sum(r, found);
+		found->start = now;
+		found->told = 0;
+	}
+	return found;
+}
+
+/* Count it in @kind's sum. False: there is no room for one more sum. */
+static bool leave_out(struct event_repeat *r, struct kind *kind, const struct event *e,
+		      unsigned int kept_max)
+{
+	if (!kind->last) {
+		if (r->kept >= kept_max)
+			return false;
+		kind->last = malloc(sizeof(*kind->last));
+		if (!kind->last)
+			return false;
+		r->kept++;
+	}
+	*kind->last = *e;
+	kind->left_out++;
+	return true;
+}
+
+static bool take_name(struct event_repeat *r, const struct event *e, uint64_t now)
+{
+	struct kind *asker = find(r, hash_of_asker(r, e), WINDOW_NS, now);
+	struct kind *name = find(r, hash_of(r, e), WINDOW_NS, now);
+
+	/* Only a name that was told gets a sum of its own. */
+	if (name->told && leave_out(r, name, e, NAMES_KEPT))
+		return false;
+	if (asker->told < EVENT_REPEAT_NAMES) {
+		asker->told++;
+		name->told++;
+		return true;
+	}
+	if (!leave_out(r, asker, e, EVENT_REPEAT_KEPT))
+		return true;
+	asker->last->others = true;
+	return false;
 }
 
 bool event_repeat_take(struct event_repeat *repeat, const struct event *event, uint64_t now)
 {
+	unsigned int most = event->limited ? 1 : repeat->per_second;
 	struct kind *kind;
 
-	if (!event->from_kernel || (event->action != EVENT_DENIED && event->action != EVENT_AUDIT))
+	if (!event->decided || (event->action != EVENT_DENIED && event->action != EVENT_AUDIT))
 		return true;
-	kind = find(repeat, hash_of(repeat, event), now);
-	kind->used = now;
-	if (now - kind->start >= WINDOW_NS) {
-		tell_sum(repeat, kind);
-		kind->start = now;
-		kind->told = 0;
-	}
-	if (kind->told < repeat->per_second) {
+	if (event->raw.hook == OS_HOOK_DNS && !event->limited)
+		return take_name(repeat, event, now);
+	kind = find(repeat, hash_of(repeat, event), event->limited ? LIMITED_WINDOW_NS : WINDOW_NS,
+		    now);
+	if (kind->told < most) {
 		kind->told++;
 		return true;
 	}
-	if (!kind->last) {
-		if (repeat->kept == EVENT_REPEAT_KEPT)
-			return true;
-		kind->last = malloc(sizeof(*kind->last));
-		if (!kind->last)
-			return true;
-		repeat->kept++;
-	}
-	*kind->last = *event;
-	kind->left_out++;
-	return false;
+	return !leave_out(repeat, kind, event, EVENT_REPEAT_KEPT);
 }
 
 void event_repeat_flush(struct event_repeat *repeat, uint64_t now, bool all)
@@ -136,7 +184,7 @@ void event_repeat_flush(struct event_repeat *repeat, uint64_t now, bool all)
 	if (!repeat->kept)
 		return;
 	for (size_t i = 0; i < EVENT_REPEAT_KINDS; i++) {
-		if (!kind[i].left_out || (!all && now - kind[i].start < WINDOW_NS))
+		if (!kind[i].left_out || (!all && now - kind[i].start < kind[i].window))
 			continue;
 		tell_sum(repeat, &kind[i]);
 		kind[i].start = now;

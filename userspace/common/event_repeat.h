@@ -4,6 +4,9 @@
  * program that tries the same forbidden thing in a loop cannot flood a log. Bounded memory: past
  * EVENT_REPEAT_KINDS different denials at a time the one unseen longest is summed up early. Used by
  * the writer, on its thread. Fails towards telling more.
+ *
+ * Names that are refused differ as the agent likes, and one call of a program asks several times:
+ * each name is told once a second, and EVENT_REPEAT_NAMES a second of one program.
  */
 #pragma once
 
@@ -14,6 +17,8 @@
 
 #define EVENT_REPEAT_KINDS 256
 #define EVENT_REPEAT_KEPT  32 /* of these, how many may be sums in the making (30 KiB each) */
+
+#define EVENT_REPEAT_NAMES 20
 
 struct event_repeat;
 

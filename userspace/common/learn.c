@@ -164,7 +164,7 @@ void learn_add(struct learn *learn, const struct event *event)
 	size_t n;
 	int r = 0;
 
-	if (!event->from_kernel || (event->action != EVENT_DENIED && event->action != EVENT_AUDIT))
+	if (!event->decided || (event->action != EVENT_DENIED && event->action != EVENT_AUDIT))
 		return;
 	n = event_remedies(event, remedy);
 	if (!n) {

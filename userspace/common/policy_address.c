@@ -198,3 +198,13 @@ bool policy_cidr_is_private(const struct policy_cidr *cidr)
 			return true;
 	return false;
 }
+
+bool policy_port_is_control(int64_t port)
+{
+	static const int64_t ports[] = {2379, 2380, 6443, 10250, 10255};
+
+	for (size_t i = 0; i < ARRAY_LEN(ports); i++)
+		if (ports[i] == port)
+			return true;
+	return false;
+}

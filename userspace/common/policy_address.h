@@ -52,5 +52,8 @@ enum policy_never policy_cidr_never(const struct policy_cidr *cidr);
 /* The sentence's noun for it: "a loopback address". */
 const char *policy_never_name(enum policy_never never);
 
+/* A port of clusters' control planes (policy.md, "Addresses"). */
+bool policy_port_is_control(int64_t port);
+
 /* RFC 1918, RFC 6598, RFC 4193: where a host is taken for one of the operator's own. */
 bool policy_cidr_is_private(const struct policy_cidr *cidr);

@@ -7,9 +7,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* Control planes of clusters: never on the operator's own network (policy.md, Addresses). */
-static const int64_t control_ports[] = {2379, 2380, 6443, 10250, 10255};
-
 static void check_host(const struct policy_string *host, bool *ret_private,
 		       struct diagnostics *diag)
 {
@@ -73,11 +70,10 @@ static void check_allowed_ip(const struct policy_string *entry, struct diagnosti
 static void check_control_port(const struct policy_number *port, const char *why,
 			       struct diagnostics *diag)
 {
-	for (size_t i = 0; i < ARRAY_LEN(control_ports); i++)
-		if (port->value == control_ports[i])
-			policy_error(diag, port->at, "endpoint.control-port",
-				     "port %lld is a cluster's control plane: refused on %s",
-				     (long long)port->value, why);
+	if (policy_port_is_control(port->value))
+		policy_error(diag, port->at, "endpoint.control-port",
+			     "port %lld is a cluster's control plane: refused on %s",
+			     (long long)port->value, why);
 }
 
 static void check_ports(const struct policy_endpoint *endpoint, bool is_private,

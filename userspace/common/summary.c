@@ -113,7 +113,7 @@ void summary_add(struct summary *summary, const struct event *event)
 {
 	int r;
 
-	if (!event->from_kernel || (event->action != EVENT_DENIED && event->action != EVENT_AUDIT))
+	if (!event->decided || (event->action != EVENT_DENIED && event->action != EVENT_AUDIT))
 		return;
 	if (event->action == EVENT_DENIED)
 		summary->denied++;

@@ -46,17 +46,6 @@ bool names_address_private(const uint8_t *bytes)
 	return policy_cidr_is_private(&cidr);
 }
 
-/* Control planes of clusters, which trust who is near them. */
-static bool is_control_port(uint16_t port)
-{
-	static const uint16_t ports[] = {2379, 2380, 6443, 10250, 10255};
-
-	for (size_t i = 0; i < ARRAY_LEN(ports); i++)
-		if (ports[i] == port)
-			return true;
-	return false;
-}
-
 static bool is_allowed(const struct names_endpoint *endpoint, const uint8_t *address)
 {
 	struct policy_cidr host = {.prefix = 128};
@@ -72,7 +61,7 @@ static bool is_valid(const struct names_endpoint *endpoint, uint16_t port, const
 {
 	bool private = names_address_private(address);
 
-	if (is_control_port(port) && (private || endpoint->allowed_len))
+	if (policy_port_is_control(port) && (private || endpoint->allowed_len))
 		return false;
 	if (endpoint->allowed_len)
 		return is_allowed(endpoint, address);
