@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/cleanup.h"
+#include "common/event_name.h"
 #include "common/policy.h"
 #include "common/summary.h"
 #include "event_fixture.h"
@@ -29,6 +30,39 @@ static void add_connect(struct summary *s, const char *exe, const char *address,
 	fixture_endpoint(&record, address, port);
 	record.event.reason = OS_REASON_NO_ENDPOINT;
 	assert_int_equal(fixture_decode(&record, NULL, &event), 0);
+	summary_add(s, &event);
+}
+
+static const char *name_of(const void *arg, const uint8_t address[16])
+{
+	return arg;
+}
+
+static void add_connect_name(struct summary *s, const char *exe, const char *name, uint16_t port,
+			     uint16_t reason)
+{
+	struct event_context ctx = fixture_context(NULL);
+
+	ctx.name = name_of;
+	ctx.name_arg = name;
+	fixture_record(&record, OS_HOOK_CONNECT4, OS_EVENT_NET);
+	fixture_exe(&record, exe);
+	fixture_endpoint(&record, "198.18.0.1", port);
+	record.event.reason = reason;
+	assert_int_equal(event_decode(&record, fixture_size(&record), &ctx, &event), 0);
+	summary_add(s, &event);
+}
+
+static void add_question(struct summary *s, const char *exe, const char *name, bool limited)
+{
+	struct event_context ctx = fixture_context(NULL);
+	static struct os_proc proc;
+	struct event_question q = {
+		.name = name, .type = 1, .limited = limited, .pid = 1, .ns_pid = 1, .proc = &proc};
+
+	proc.path_len = (uint16_t)fixture_components(proc.path, exe);
+	proc.identity.exe.file = q.exe = (struct os_file_id){.ino = 11, .dev = 8 << 20 | 1};
+	event_name_refused(&q, &ctx, &event);
 	summary_add(s, &event);
 }
 
@@ -104,6 +138,11 @@ static void denials_are_counted_with_what_would_allow_them(void **state)
 			    "      endpoints:\n"
 			    "        - {host: 192.0.2.7, port: 443}\n"
 			    "        - {host: \"2001:db8::1\", port: 80}\n"
+			    "The network part of it, for a sandbox that is running:\n"
+			    "  openshell policy update demo --add-endpoint 192.0.2.7:443 --binary "
+			    "/usr/bin/curl\n"
+			    "  openshell policy update demo --add-endpoint '[2001:db8::1]:80' "
+			    "--binary /usr/bin/curl\n"
 			    "1 of them no policy can allow, or the policy forbids them by name.\n");
 	summary_free(s);
 }
@@ -122,18 +161,92 @@ static void the_lines_are_a_policy(void **state)
 	add_file(s, "/srv/\xe6\x97\xa5\xe2\x80\xae", OS_RIGHT_WRITE, OS_EVENT_DENIED);
 	add_file(s, "/srv/bad\xff", OS_RIGHT_READ, OS_EVENT_DENIED);
 	add_connect(s, "/usr/bin/py thon: x", "2001:db8::1", 80);
+	add_connect_name(s, "/usr/bin/curl", "null", 443, OS_REASON_NO_ENDPOINT);
+	add_question(s, "/usr/bin/curl", "api.example.com", false);
 	print(s, NULL);
 	lines = strstr(text, "  filesystem_policy");
 	assert_non_null(lines);
 	n = asprintf(&whole, "  version: 1\n%s", lines);
 	assert_true(n > 0);
-	end = strstr(whole, "openshell: ");
-	assert_null(end);
-	if (policy_load_buffer("summary", whole, (size_t)n, &policy, &diag, &err) < 0)
+	end = strstr(whole, "The network part of it,");
+	assert_non_null(end);
+	*end = '\0';
+	if (policy_load_buffer("summary", whole, (size_t)(end - whole), &policy, &diag, &err) < 0)
 		fail_msg("%s\n%s", whole, err.message);
 	policy_free(policy);
 	diagnostics_clear(&diag);
 	free(whole);
+	summary_free(s);
+}
+
+static void names_are_told_by_name_port_and_program(void **state)
+{
+	struct summary *s = summary_new();
+
+	add_connect_name(s, "/usr/bin/git", "api.example.com", 443, OS_REASON_NO_ENDPOINT);
+	add_connect_name(s, "/usr/bin/curl", "api.example.com", 443, OS_REASON_BINARY);
+	add_connect_name(s, "/usr/bin/curl", "api.example.com", 80, OS_REASON_NO_ENDPOINT);
+	for (int i = 0; i < 4; i++)
+		add_question(s, "/usr/bin/o'curl", "httpbin.org", false);
+	/* The port came to light: no guess. */
+	add_question(s, "/usr/bin/git", "api.example.com", false);
+	assert_string_equal(
+		print(s, NULL),
+		"openshell: 8 denied\n"
+		"       4 x DNS     httpbin.org  by \"/usr/bin/o'curl\"\n"
+		"       1 x NET     api.example.com:443  by /usr/bin/curl\n"
+		"       1 x NET     api.example.com:443  by /usr/bin/git\n"
+		"       1 x NET     api.example.com:80  by /usr/bin/curl\n"
+		"       1 x DNS     api.example.com  by /usr/bin/git\n"
+		"These lines in the policy would allow it:\n"
+		"  network_policies:\n"
+		"    allow_curl:\n"
+		"      binaries: [{path: /usr/bin/curl}]\n"
+		"      endpoints:\n"
+		"        - {host: \"api.example.com\", port: 80}\n"
+		"        - {host: \"api.example.com\", port: 443}\n"
+		"    allow_git:\n"
+		"      binaries: [{path: /usr/bin/git}]\n"
+		"      endpoints:\n"
+		"        - {host: \"api.example.com\", port: 443}\n"
+		"    allow_o_curl:\n"
+		"      binaries: [{path: \"/usr/bin/o'curl\"}]\n"
+		"      endpoints:\n"
+		"        - {host: \"httpbin.org\", port: 443}  # only the name was asked for: the "
+		"port is a guess\n"
+		"The network part of it, for a sandbox that is running:\n"
+		"  openshell policy update demo --add-endpoint api.example.com:80 --binary "
+		"/usr/bin/curl\n"
+		"  openshell policy update demo --add-endpoint api.example.com:443 --binary "
+		"/usr/bin/curl --binary /usr/bin/git\n"
+		"  openshell policy update demo --add-endpoint httpbin.org:443 --binary "
+		"'/usr/bin/o'\\''curl'  # only the name was asked for: port 443 is a guess\n");
+	summary_free(s);
+}
+
+/* Where no line helps there is none, and it says what would. */
+static void what_no_rule_helps_against(void **state)
+{
+	struct summary *s = summary_new();
+
+	add_connect_name(s, "/usr/bin/curl", "api.example.com", 443, OS_REASON_CHANGED);
+	add_connect_name(s, "/usr/bin/curl", "api.example.com", 443, OS_REASON_CHANGED);
+	add_connect_name(s, "/usr/bin/curl", NULL, 443, OS_REASON_STALE_NAME);
+	add_connect_name(s, "/usr/bin/curl", NULL, 443, OS_REASON_NEVER_ADDRESS);
+	add_question(s, "/usr/bin/dig", "a.tunnel.example", true);
+	add_question(s, "/usr/bin/dig", "b.tunnel.example", true);
+	print(s, NULL);
+	assert_null(strstr(text, "policy update"));
+	assert_null(strstr(text, "network_policies:"));
+	assert_non_null(strstr(text, "       2 x FINDING new names, too many in a short time  by "
+				     "/usr/bin/dig\n"));
+	assert_non_null(strstr(text, "6 of them no policy can allow"));
+	assert_non_null(strstr(text, "  - the content of /usr/bin/curl, or of an ancestor of it, "
+				     "changed since it was identified"));
+	assert_non_null(strstr(text, "  - 198.18.0.1 is not an address of any name now; look the "
+				     "name up again\n"));
+	assert_non_null(strstr(text, "  - loopback, link-local"));
+	assert_non_null(strstr(text, "  - too many new names in a short time"));
 	summary_free(s);
 }
 
@@ -199,6 +312,8 @@ int main(void)
 		cmocka_unit_test(the_root_gets_no_line),
 		cmocka_unit_test(denials_are_counted_with_what_would_allow_them),
 		cmocka_unit_test(the_lines_are_a_policy),
+		cmocka_unit_test(names_are_told_by_name_port_and_program),
+		cmocka_unit_test(what_no_rule_helps_against),
 		cmocka_unit_test(several_programs_and_audit),
 		cmocka_unit_test(the_table_is_bounded),
 		cmocka_unit_test(losses_are_never_silent),

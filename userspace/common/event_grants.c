@@ -155,17 +155,11 @@ static int compare_endpoint(const struct event_grant_endpoint *a, const char *ex
 static int add_endpoint(struct event_grants *g, const struct event *e)
 {
 	struct event_grant_endpoint new = {.port = e->raw.port};
-	char address[64];
-	const char *host = e->host;
-	struct text t;
+	char buf[EVENT_HOST_SIZE];
+	const char *host = event_host(e, buf);
 	size_t i = 0;
 	int r;
 
-	if (!host[0]) {
-		text_init(&t, address, sizeof(address));
-		text_add_address(&t, e->raw.address);
-		host = address;
-	}
 	while (i < g->endpoints && compare_endpoint(&g->endpoint[i], e->exe, host, e->raw.port) < 0)
 		i++;
 	if (i < g->endpoints && !compare_endpoint(&g->endpoint[i], e->exe, host, e->raw.port))
@@ -196,6 +190,7 @@ int event_grants_add_remedy(struct event_grants *grants, const struct event *eve
 	case EVENT_REMEDY_EXEC:
 		return add_program(grants, remedy->path);
 	case EVENT_REMEDY_NETWORK:
+	case EVENT_REMEDY_NAME:
 		return add_endpoint(grants, event);
 	default:
 		return event_grants_add_path(grants, remedy->path, remedy->rights, false);
@@ -214,6 +209,14 @@ int event_grants_add(struct event_grants *grants, const struct event *event)
 			return r;
 	}
 	return (int)n;
+}
+
+bool event_grants_is_answered(const struct event_grants *grants, size_t index)
+{
+	const struct event_grant_endpoint *e = &grants->endpoint[index];
+
+	return !e->port && index + 1 < grants->endpoints && !strcmp(e[1].exe, e->exe) &&
+	       !strcmp(e[1].host, e->host);
 }
 
 static bool writes(uint32_t rights)

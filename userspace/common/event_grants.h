@@ -27,8 +27,8 @@ struct event_grant_path {
 
 struct event_grant_endpoint {
 	char *exe, *host;
-	char *rule; /* the rule that names the endpoint, but not the binary; "" = none does */
-	uint16_t port;
+	char *rule;    /* the rule that names the endpoint, but not the binary; "" = none does */
+	uint16_t port; /* 0: only the name was asked for */
 };
 
 struct event_grants {
@@ -70,5 +70,11 @@ void event_grants_prune(struct event_grants *grants);
  * that are not base. Never gives all of "/". -E2BIG if that is not enough; -ENOMEM.
  */
 int event_grants_collapse(struct event_grants *grants, size_t crowd, size_t limit);
+
+/*
+ * True if the endpoint at @index is a name that was asked for, and the same program is known to
+ * have wanted a port of it: that entry says more.
+ */
+bool event_grants_is_answered(const struct event_grants *grants, size_t index);
 
 void event_grants_free(struct event_grants *grants);

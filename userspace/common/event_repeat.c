@@ -6,9 +6,10 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define WINDOW_NS	  1000000000u
-#define LIMITED_WINDOW_NS (60 * (uint64_t)WINDOW_NS) /* it is one finding, however long it lasts   \
-						      */
+#define WINDOW_NS 1000000000u
+#define LIMITED_WINDOW_NS                                                                          \
+	(60 * (uint64_t)WINDOW_NS) /* it is one finding, however long it lasts                     \
+				    */
 #define WAYS	   4
 #define SETS	   (EVENT_REPEAT_KINDS / WAYS)
 #define NAMES_KEPT (EVENT_REPEAT_KEPT - 8) /* the rest is for programs and other denials */

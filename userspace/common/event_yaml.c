@@ -2,6 +2,7 @@
 #include "common/event_yaml.h"
 
 #include "common/event_text.h"
+#include "common/event_update.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -109,10 +110,10 @@ void event_yaml_rule_name(const char *exe, char *ret, size_t size)
 
 static void print_network(const struct event_grants *g, size_t lines, FILE *out)
 {
-	size_t printed = 0;
+	size_t printed = 0, i = 0;
 
 	fprintf(out, "  network_policies:\n");
-	for (size_t i = 0; i < g->endpoints && printed < lines;) {
+	while (i < g->endpoints && printed < lines) {
 		const char *exe = g->endpoint[i].exe;
 		char name[128];
 
@@ -121,14 +122,20 @@ static void print_network(const struct event_grants *g, size_t lines, FILE *out)
 		print_scalar(exe, out);
 		fprintf(out, "}]\n      endpoints:\n");
 		for (; i < g->endpoints && !strcmp(g->endpoint[i].exe, exe) && printed < lines;
-		     i++, printed++) {
+		     i++) {
+			uint16_t port = g->endpoint[i].port;
+
+			if (event_grants_is_answered(g, i))
+				continue;
 			fprintf(out, "        - {host: ");
 			print_scalar(g->endpoint[i].host, out);
-			fprintf(out, ", port: %u}\n", g->endpoint[i].port);
+			fprintf(out, ", port: %u}%s\n", port ? port : EVENT_UPDATE_PORT_GUESS,
+				port ? "" : "  # only the name was asked for: the port is a guess");
+			printed++;
 		}
 	}
-	if (printed < g->endpoints)
-		fprintf(out, "    # and %zu more endpoints\n", g->endpoints - printed);
+	if (i < g->endpoints)
+		fprintf(out, "    # and %zu more endpoints\n", g->endpoints - i);
 }
 
 void event_yaml_print(const struct event_grants *grants, size_t lines, FILE *out)

@@ -143,6 +143,7 @@ static const char *cannot_learn(struct learn *l, const struct event *e, struct e
 {
 	switch (remedy->kind) {
 	case EVENT_REMEDY_NETWORK:
+	case EVENT_REMEDY_NAME:
 		if (strpbrk(e->exe, "*?[{") || !event_yaml_can_hold(e->exe))
 			return "the program's name would be a pattern";
 		return NULL;
@@ -164,6 +165,9 @@ void learn_add(struct learn *learn, const struct event *event)
 	size_t n;
 	int r = 0;
 
+	/* A name that was asked for and never connected to needs no rule. */
+	if (event->raw.hook == OS_HOOK_DNS && !event->limited)
+		return;
 	if (!event->decided || (event->action != EVENT_DENIED && event->action != EVENT_AUDIT))
 		return;
 	n = event_remedies(event, remedy);

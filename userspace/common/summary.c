@@ -4,6 +4,7 @@
 #include "common/cleanup.h"
 #include "common/event_grants.h"
 #include "common/event_line.h"
+#include "common/event_update.h"
 #include "common/event_yaml.h"
 
 #include <inttypes.h>
@@ -12,12 +13,14 @@
 
 #define OBJECT_SIZE 512 /* of a line's object; a longer one is cut */
 #define GRANT_LINES 64	/* policy lines printed */
+#define ADVICE_MAX  8	/* sentences about what no policy can allow */
 
 struct denial {
 	enum event_class class;
 	enum event_action action;
 	char *object; /* as printed: escaped path and rights, address and port ... */
-	char *exe;    /* escaped, of the first one; "" when several programs were denied it */
+	/* Escaped. Of the network part of what is compared; else of the first, "" of several. */
+	char *exe;
 	uint64_t count;
 };
 
@@ -28,6 +31,9 @@ struct summary {
 	uint64_t root; /* about "/" itself */
 	bool grants_full;
 	struct event_grants grants;
+	char sandbox[EVENT_NAME_SIZE];
+	char *advice[ADVICE_MAX]; /* distinct */
+	size_t advices, more_advice;
 };
 
 struct summary *summary_new(void)
@@ -50,23 +56,39 @@ void summary_free(struct summary *summary)
 		return;
 	tdestroy(summary->tree, denial_free);
 	event_grants_free(&summary->grants);
+	for (size_t i = 0; i < summary->advices; i++)
+		free(summary->advice[i]);
 	free(summary);
+}
+
+/* Of a connection it matters who wanted it: a rule names both. */
+static bool is_network(enum event_class class)
+{
+	return class == EVENT_CLASS_NET || class == EVENT_CLASS_DNS;
 }
 
 static int compare_denial(const void *a, const void *b)
 {
 	const struct denial *x = a, *y = b;
+	int c;
 
 	if (x->class != y->class)
 		return x->class < y->class ? -1 : 1;
 	if (x->action != y->action)
 		return x->action < y->action ? -1 : 1;
-	return strcmp(x->object, y->object);
+	c = strcmp(x->object, y->object);
+	return c || !is_network(x->class) ? c : strcmp(x->exe, y->exe);
 }
 
 static void describe(const struct event *e, struct text *t)
 {
-	event_line_object(e, t);
+	/* Whether A or AAAA was asked for is the C library's choice. */
+	if (e->limited)
+		text_add(t, "new names, too many in a short time");
+	else if (e->raw.hook == OS_HOOK_DNS)
+		text_add_word(t, e->host);
+	else
+		event_line_object(e, t);
 	if (t->cut && t->len >= 3)
 		memcpy(t->buf + t->len - 3, "...", 3);
 }
@@ -74,7 +96,7 @@ static void describe(const struct event *e, struct text *t)
 static void count_kind(struct summary *s, const struct event *e)
 {
 	char object[OBJECT_SIZE], exe[OBJECT_SIZE];
-	struct denial key = {.class = e->class, .action = e->action, .object = object};
+	struct denial key = {.class = e->class, .action = e->action, .object = object, .exe = exe};
 	struct denial **found, *new;
 	struct text t;
 
@@ -109,6 +131,20 @@ static void count_kind(struct summary *s, const struct event *e)
 	s->kinds++;
 }
 
+/* What to do about a denial of the network that no line in the policy helps against. */
+static void advise(struct summary *s, const struct event *e)
+{
+	if (!is_network(e->class) && !e->limited)
+		return;
+	for (size_t i = 0; i < s->advices; i++)
+		if (!strcmp(s->advice[i], e->reason))
+			return;
+	if (s->advices == ADVICE_MAX || !(s->advice[s->advices] = strdup(e->reason)))
+		s->more_advice++;
+	else
+		s->advices++;
+}
+
 void summary_add(struct summary *summary, const struct event *event)
 {
 	int r;
@@ -120,16 +156,20 @@ void summary_add(struct summary *summary, const struct event *event)
 	else
 		summary->audited++;
 	count_kind(summary, event);
+	if (!summary->sandbox[0])
+		snprintf(summary->sandbox, sizeof(summary->sandbox), "%s", event->sandbox);
 	/* A line for "/" would grant every file there is, for having looked at one directory. */
 	if (event->path_state == EVENT_PATH_FULL && !strcmp(event->path, "/")) {
 		summary->root++;
 		return;
 	}
 	r = event_grants_add(&summary->grants, event);
-	if (r == 0)
+	if (r == 0) {
 		summary->ungrantable++;
-	else if (r < 0)
+		advise(summary, event);
+	} else if (r < 0) {
 		summary->grants_full = true;
+	}
 }
 
 uint64_t summary_denied(const struct summary *summary)
@@ -190,6 +230,27 @@ static void print_denials(const struct summary *s, FILE *out)
 		fprintf(out, "  and %" PRIu64 " more\n", rest);
 }
 
+static void print_updates(const struct summary *s, FILE *out)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t len, n = 0;
+	FILE *lines = open_memstream(&text, &len);
+
+	if (!lines)
+		return;
+	n = event_update_print(&s->grants, s->sandbox, GRANT_LINES, lines);
+	if (!fclose(lines) && n)
+		fprintf(out, "The network part of it, for a sandbox that is running:\n%s", text);
+}
+
+static void print_advice(const struct summary *s, FILE *out)
+{
+	for (size_t i = 0; i < s->advices; i++)
+		fprintf(out, "  - %s\n", s->advice[i]);
+	if (s->more_advice)
+		fprintf(out, "  - and %zu more\n", s->more_advice);
+}
+
 static void print_grants(struct summary *s, FILE *out)
 {
 	struct event_grants *g = &s->grants;
@@ -206,6 +267,8 @@ static void print_grants(struct summary *s, FILE *out)
 	if (merged || s->grants_full)
 		fprintf(out, "  # directories stand for their files; `openshell run --learn "
 			     "OUT.yaml` gathers every path\n");
+	if (g->endpoints)
+		print_updates(s, out);
 }
 
 static void print_losses(const struct summary_losses *l, FILE *out)
@@ -244,6 +307,7 @@ void summary_print(struct summary *summary, const struct summary_losses *losses,
 				"%" PRIu64 " of them no policy can allow, or the policy "
 				"forbids them by name.\n",
 				summary->ungrantable);
+		print_advice(summary, out);
 		if (summary->root)
 			fprintf(out,
 				"%" PRIu64 " of them are about / itself; listing it would open the "
