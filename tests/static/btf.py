@@ -133,7 +133,13 @@ class Btf:
         """What must be equal for two compilers' views of a type to be one."""
         entry = self.types[self.plain(number)]
         if entry.kind == ARRAY:
-            return "%s[%d]" % (self.describe(entry.extra[0]), entry.extra[2])
+            # pahole makes one dimension of several
+            of, count = entry.extra[0], entry.extra[2]
+            inner = self.types[self.plain(of)]
+            while inner.kind == ARRAY:
+                of, count = inner.extra[0], count * inner.extra[2]
+                inner = self.types[self.plain(of)]
+            return "%s[%d]" % (self.describe(of), count)
         if entry.kind in (STRUCT, UNION) and entry.name:
             return "struct " + entry.name
         if entry.kind in (STRUCT, UNION):
