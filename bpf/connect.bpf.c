@@ -4,14 +4,21 @@
  * unconnected UDP socket. In this order:
  *
  *	whose		the socket and the caller belong to one sandbox with a policy in force
+ *	DNS		port 53, wherever it is, is the sandbox's responder, if there is one
  *	never		loopback is the sandbox's own sockets alone; other addresses of the
- *never-list nobody reaches identity	the caller's record agrees with its executable
- *	rules		an endpoint names the address and port, and its rules the caller
+ *			never-list nobody reaches
+ *	identity	the caller's record agrees with its executable
+ *	rules		an endpoint names the address and port, and its rules the caller. If a
+ *			glob may know a binary that nobody looked at yet, TCP goes to the worker,
+ *			where it waits for the answer
+ *	names		a synthetic address becomes one of those that were validated for the name
  *
- * What is allowed is written on the socket for the packets (skb.bpf.c). MSG_FASTOPEN,
- * TCP_FASTOPEN_CONNECT and io_uring come through connect as well; AF_UNSPEC connects do not, they
- * only dissolve. The program's type says the address family, not the caller's sa_family: UDP takes
- * AF_UNSPEC for AF_INET, and a v6 socket sends to v4-mapped addresses through sendmsg4.
+ * What is allowed is written on the socket for the packets (skb.bpf.c) and for who asks the socket
+ * where it is connected to (sockname.bpf.c); what was said before is forgotten with it.
+ *MSG_FASTOPEN, TCP_FASTOPEN_CONNECT and io_uring come through connect as well; AF_UNSPEC connects
+ *do not, they only dissolve. The program's type says the address family, not the caller's
+ *sa_family: UDP takes AF_UNSPEC for AF_INET, and a v6 socket sends to v4-mapped addresses through
+ *sendmsg4.
  */
 #include "vmlinux.h"
 #include "egress.h"
@@ -20,36 +27,138 @@
 struct question {
 	struct destination to;
 	struct os_policy policy;
+	struct address real;
+	__u16 real_port; /* host order; 0 = where the agent said */
+	__u16 flags;	 /* OS_SOCK_* */
 	__u16 protocol;
+	__u16 pad;
 };
 
-static __always_inline void write_down(struct os_sock *sock, const struct question *q,
-				       const struct os_proc *proc, __u32 state)
+static __always_inline void write_down(struct bpf_sock *sk, struct os_sock *sock,
+				       const struct question *q, const struct os_proc *proc,
+				       __u32 state)
 {
+	const struct address *real = q->real_port ? &q->real : &q->to.address;
+	__u16 port = q->real_port ? q->real_port : q->to.port;
 	__u32 tgid = ((struct task_struct *)bpf_get_current_task_btf())->tgid;
 
+	if (q->protocol == IPPROTO_UDP && sock->port &&
+	    !(sock->port == port && address_equal((struct address *)sock->address, real))) {
+		struct os_asked *others = bpf_sk_storage_get(
+			&os_asked, sk, 0, sock->asked_port ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+
+		if (others)
+			asked_keep(others, sock);
+		else if (sock->asked_port)
+			count(OS_COUNT_HELPER_FAILED);
+	}
 	egress_set_stamp(sock, 0, OS_SOCK_NONE);
 	sock->endpoint = q->to.endpoint;
-	__builtin_memcpy(sock->address, &q->to.address, sizeof(sock->address));
-	sock->port = q->to.port;
+	__builtin_memcpy(sock->address, real, sizeof(sock->address));
+	sock->port = port;
+	sock->flags = q->flags;
+	sock->asked_port = q->real_port ? q->to.port : 0;
+	__builtin_memcpy(sock->asked, &q->to.address, sizeof(sock->asked));
 	sock->tgid = tgid;
 	sock->start_time = proc->start_time;
 	__builtin_memcpy(&sock->identity, &proc->identity, sizeof(sock->identity));
 	egress_set_stamp(sock, q->policy.generation, state);
 }
 
-/* Nothing changed since the last datagram to the same place: the same process, image and policy. */
+/*
+ * Nothing changed since the last datagram to the same place: the same process, image and policy.
+ * What waits for a verdict about its binary has none.
+ */
 static __always_inline int said_before(const struct os_sock *sock, const struct question *q,
 				       const struct os_proc *proc)
 {
+	const __u8 *last = sock->asked_port ? sock->asked : sock->address;
+	__u16 port = sock->asked_port ? sock->asked_port : sock->port;
 	struct os_sock_stamp stamp = egress_stamp(sock);
 	struct task_struct *task = (void *)bpf_get_current_task_btf();
 
 	return stamp.state == OS_SOCK_ALLOWED && stamp.generation == q->policy.generation &&
-	       sock->port == q->to.port && sock->tgid == (__u32)task->tgid &&
+	       sock->flags == q->flags && port == q->to.port && sock->tgid == (__u32)task->tgid &&
 	       sock->start_time == proc->start_time &&
-	       address_equal((struct address *)sock->address, &q->to.address) &&
+	       address_equal((const struct address *)last, &q->to.address) &&
 	       identity_image_equal(&sock->identity.exe, &proc->identity.exe);
+}
+
+/* And it still goes to the same place. */
+static __always_inline int is_there(const struct os_sock *sock, const struct question *q)
+{
+	return sock->port == q->real_port &&
+	       address_equal((const struct address *)sock->address, &q->real);
+}
+
+/* Send it to the worker instead, for @flags; 0 if there is none. */
+static __always_inline int to_worker(struct question *q, __u32 flags)
+{
+	int ipv4 = address_is_ipv4(&q->to.address);
+	__u32 slot = q->to.slot;
+	const struct os_worker *worker = bpf_map_lookup_elem(&os_worker, &slot);
+
+	if (!worker)
+		return 0;
+	q->real_port = name_worker_port(worker, flags, ipv4, q->protocol == IPPROTO_TCP);
+	if (!q->real_port)
+		return 0;
+	q->real = name_worker_address(ipv4);
+	q->flags = flags;
+	return 1;
+}
+
+/* The address that @sock had for this name, if it is still one: a conversation stays with it. */
+static __always_inline int same_as_before(struct bpf_sock *sk, const struct os_sock *sock,
+					  const struct os_name *name, struct question *q)
+{
+	struct asked_place place = {.address = q->to.address, .port = q->to.port};
+	struct os_asked *others;
+	int at;
+
+	if (sock->asked_port == q->to.port && !sock->flags &&
+	    address_equal((const struct address *)sock->asked, &q->to.address)) {
+		__builtin_memcpy(&q->real, sock->address, sizeof(q->real));
+		return name_has(name, &q->real);
+	}
+	others = bpf_sk_storage_get(&os_asked, sk, 0, 0);
+	if (!others)
+		return 0;
+	at = asked_by_name(others, &place);
+	if (at < 0)
+		return 0;
+	__builtin_memcpy(&q->real, others->entry[at & (ASKED_MAX - 1)].real, sizeof(q->real));
+	return name_has(name, &q->real);
+}
+
+/* Where the name really is: q->real, or 0. */
+static __always_inline int resolve(struct bpf_sock *sk, const struct os_sock *sock,
+				   struct question *q)
+{
+	struct os_name_key key = {
+		.slot = q->to.slot,
+		.generation = q->to.generation,
+		.port = q->to.port,
+	};
+	struct os_name *name;
+	__u64 now = bpf_ktime_get_boot_ns();
+
+	__builtin_memcpy(key.address, &q->to.address, sizeof(key.address));
+	name = bpf_map_lookup_elem(&os_name, &key);
+	if (!name && q->policy.mode == OS_MODE_AUDIT) {
+		key.port = 0;
+		name = bpf_map_lookup_elem(&os_name, &key);
+	}
+	if (!name || !name_is_fresh(name, now))
+		return 0;
+	if (q->protocol != IPPROTO_UDP || !same_as_before(sk, sock, name, q)) {
+		/* Which of two that race goes first does not matter. */
+		if (!name_pick(name, name->next++, &q->to.address, &q->real))
+			return 0;
+	}
+	name->used = now;
+	q->real_port = q->to.port;
+	return 1;
 }
 
 /*
@@ -78,16 +187,18 @@ static __always_inline void local_end(const struct bpf_sock *sk, int ipv4, struc
 	}
 }
 
-#define ALREADY_TOLD 0xffff /* not an enum os_reason: allowed, and no event */
+/* Not an enum os_reason: */
+#define ALREADY_TOLD 0xffff /* allowed, and no event */
+#define NOT_TOLD     0xfffe /* denied, and no event */
 
-/* 0, ALREADY_TOLD or an enum os_reason; what is allowed is written on the socket. */
+/* 0, one of these or an enum os_reason; what is allowed is written on the socket. */
 static __always_inline __u32 judge(struct bpf_sock_addr *ctx, struct question *q)
 {
 	struct bpf_sock *sk = ctx->sk;
 	struct os_proc *proc;
 	struct os_sock *sock;
-	__u32 reason;
-	int kind;
+	__u32 reason, told;
+	int kind, synthetic;
 
 	if (!sk)
 		return OS_REASON_NO_POLICY;
@@ -105,6 +216,11 @@ static __always_inline __u32 judge(struct bpf_sock_addr *ctx, struct question *q
 	if (!sock || sock->slot != q->to.slot)
 		return OS_REASON_OTHER_SANDBOX;
 	proc = process_current(q->to.slot);
+	if (q->to.port == NAME_DNS_PORT && proc && to_worker(q, OS_SOCK_DNS)) {
+		if (!said_before(sock, q, proc) || !is_there(sock, q))
+			write_down(sk, sock, q, proc, OS_SOCK_ALLOWED);
+		return ALREADY_TOLD;
+	}
 	kind = egress_kind(&q->to.address);
 	if (kind == EGRESS_NEVER)
 		return OS_REASON_NEVER_ADDRESS;
@@ -117,57 +233,104 @@ static __always_inline __u32 judge(struct bpf_sock_addr *ctx, struct question *q
 			return OS_REASON_NEVER_ADDRESS;
 		if (!proc)
 			return OS_REASON_IDENTITY;
-		write_down(sock, q, proc, OS_SOCK_LOOPBACK);
+		write_down(sk, sock, q, proc, OS_SOCK_LOOPBACK);
 		return ALREADY_TOLD;
 	}
 	if (!proc)
 		return OS_REASON_IDENTITY;
-	if (said_before(sock, q, proc))
+	synthetic = name_is_synthetic(&q->to.address);
+	/* getaddrinfo() asks so which source address it would have; nobody can be reached there. */
+	if (synthetic && !q->to.port)
+		return q->policy.mode == OS_MODE_AUDIT ? ALREADY_TOLD : NOT_TOLD;
+	told = said_before(sock, q, proc);
+	if (told && !synthetic)
 		return ALREADY_TOLD;
-	reason = egress_ask(&q->to, &proc->identity);
-	if (reason == OS_REASON_NONE || q->policy.mode == OS_MODE_AUDIT)
-		write_down(sock, q, proc,
+	reason = told ? OS_REASON_NONE : egress_ask(&q->to, &proc->identity);
+	if (reason == OS_REASON_ASK) {
+		if (q->policy.mode == OS_MODE_ENFORCE && q->protocol == IPPROTO_TCP &&
+		    to_worker(q, OS_SOCK_ASK)) {
+			write_down(sk, sock, q, proc, OS_SOCK_ALLOWED);
+			return ALREADY_TOLD;
+		}
+		reason = OS_REASON_BINARY;
+	}
+	if (reason != OS_REASON_NONE && q->policy.mode != OS_MODE_AUDIT)
+		return reason;
+	if (synthetic) {
+		if (!resolve(sk, sock, q))
+			return OS_REASON_STALE_NAME;
+		/* Userspace has seen to it; nobody reaches these, whoever says so. */
+		if (reason == OS_REASON_NONE && egress_kind(&q->real) != EGRESS_PLAIN)
+			return OS_REASON_NEVER_ADDRESS;
+	}
+	if (!told || !is_there(sock, q))
+		write_down(sk, sock, q, proc,
 			   reason == OS_REASON_NONE ? OS_SOCK_ALLOWED : OS_SOCK_NONE);
-	return reason;
+	return told ? ALREADY_TOLD : reason;
 }
 
-/* 1 = go on, 0 = EPERM. */
-static __always_inline int decide(struct bpf_sock_addr *ctx, const struct address *address,
-				  __u16 hook)
+/* An address without a name goes nowhere, in audit mode neither. */
+static __always_inline int is_final(__u32 reason)
 {
-	struct question q = {
-		.to = {.address = *address,
-		       .port = ADDRESS_BE16((__u16)ctx->user_port),
-		       .endpoint = OS_EVENT_NO_ENDPOINT},
-		.protocol = ctx->protocol,
-	};
-	__u32 reason;
+	return reason == OS_REASON_STALE_NAME;
+}
 
+/* 1 = go on, with where to in @q, 0 = EPERM. */
+static __always_inline int decide(struct bpf_sock_addr *ctx, struct question *q, __u16 hook)
+{
+	__u32 reason, mode;
+
+	q->to.port = ADDRESS_BE16((__u16)ctx->user_port);
+	q->to.endpoint = OS_EVENT_NO_ENDPOINT;
+	q->protocol = ctx->protocol;
 	count(OS_COUNT_HOOK + hook);
-	reason = judge(ctx, &q);
+	reason = judge(ctx, q);
 	if (reason == ALREADY_TOLD)
 		return 1;
+	if (reason == NOT_TOLD) {
+		count(OS_COUNT_DENIED);
+		count(OS_COUNT_HOOK_DENIED + hook);
+		return 0;
+	}
+	mode = is_final(reason) ? OS_MODE_ENFORCE : q->policy.mode;
 
-	struct decision d = {.protocol = q.protocol};
+	struct decision d = {.protocol = q->protocol};
 
-	egress_decision(&d, &q.to, hook, q.policy.mode, reason);
+	egress_decision(&d, &q->to, hook, mode, reason);
+	if (q->real_port)
+		__builtin_memcpy(d.real, &q->real, sizeof(d.real));
 	event_emit(&d);
-	return reason == OS_REASON_NONE || q.policy.mode == OS_MODE_AUDIT;
+	return reason == OS_REASON_NONE || mode == OS_MODE_AUDIT;
 }
 
 static __always_inline int decide4(struct bpf_sock_addr *ctx, __u16 hook)
 {
-	struct address address = address_of_ipv4(ctx->user_ip4);
+	struct question q = {.to.address = address_of_ipv4(ctx->user_ip4)};
 
-	return decide(ctx, &address, hook);
+	if (!decide(ctx, &q, hook))
+		return 0;
+	if (q.real_port) {
+		ctx->user_ip4 = q.real.word[3];
+		ctx->user_port = ADDRESS_BE16(q.real_port);
+	}
+	return 1;
 }
 
 static __always_inline int decide6(struct bpf_sock_addr *ctx, __u16 hook)
 {
-	struct address address = {
-		.word = {ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3]}};
+	struct question q = {.to.address.word = {ctx->user_ip6[0], ctx->user_ip6[1],
+						 ctx->user_ip6[2], ctx->user_ip6[3]}};
 
-	return decide(ctx, &address, hook);
+	if (!decide(ctx, &q, hook))
+		return 0;
+	if (q.real_port) {
+		ctx->user_ip6[0] = q.real.word[0];
+		ctx->user_ip6[1] = q.real.word[1];
+		ctx->user_ip6[2] = q.real.word[2];
+		ctx->user_ip6[3] = q.real.word[3];
+		ctx->user_port = ADDRESS_BE16(q.real_port);
+	}
+	return 1;
 }
 
 SEC("cgroup/connect4")

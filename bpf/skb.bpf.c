@@ -7,6 +7,10 @@
  *					a switch leaves what is still admitted alone and stops a
  *					revoked connection in the middle
  *	UDP to several destinations	asked for who sent last
+ *	names				judged by the address that the agent asked for: what was
+ *					validated when it connected stays so
+ *	the worker			while os_worker has that port; a connection that waits for
+ *					a verdict, while it may get one
  *	loopback			the other end must be a socket of the same sandbox, found by
  *					the packet's own addresses: a listener of somebody else's
  *					that shares the port through SO_REUSEPORT is not
@@ -41,6 +45,8 @@ static __always_inline int judge_loopback(struct __sk_buff *skb, struct os_sock 
 	    state != BPF_TCP_NEW_SYN_RECV) {
 		if (!is_recorded(sock, to)) {
 			egress_set_stamp(sock, 0, OS_SOCK_NONE);
+			sock->asked_port = 0; /* was the listener's */
+			sock->flags = 0;
 			__builtin_memcpy(sock->address, &to->address, sizeof(sock->address));
 			sock->port = to->port;
 		}
@@ -49,31 +55,60 @@ static __always_inline int judge_loopback(struct __sk_buff *skb, struct os_sock 
 	return 1;
 }
 
-static __always_inline void refuse(struct os_sock *sock, struct destination *to, __u16 hook,
-				   __u16 protocol, __u32 reason)
+/*
+ * Tell of a packet that did not leave. @to: as the agent asked; @real: where it was to go. Out of
+ * line, for its stack.
+ */
+__attribute__((noinline)) int egress_refuse(const struct destination *to,
+					    const struct address *real, const struct os_sock *sock,
+					    __u16 protocol, __u32 reason)
 {
-	struct decision d = {
-		.flags = OS_EVENT_RECORDED,
-		.protocol = protocol,
-		.object = sock->identity.exe.file,
-		.peer_pid = sock->tgid,
-	};
+	struct decision d = {.flags = OS_EVENT_RECORDED, .protocol = protocol};
 
-	egress_decision(&d, to, hook, OS_MODE_ENFORCE, reason);
+	if (!to || !real || !sock)
+		return 0;
+	d.object = sock->identity.exe.file;
+	d.peer_pid = sock->tgid;
+	egress_decision(&d, to, OS_HOOK_EGRESS, OS_MODE_ENFORCE, reason);
+	if (!address_equal(&to->address, real))
+		__builtin_memcpy(d.real, real, sizeof(d.real));
 	event_emit(&d);
+	return 0;
+}
+
+/* What a UDP socket asked for when it was sent to @to before; port 0 = nothing. */
+static __always_inline struct asked_place asked_earlier(struct bpf_sock *sk,
+							const struct destination *to)
+{
+	struct asked_place place = {.address = to->address, .port = to->port}, none = {};
+	struct os_asked *others = bpf_sk_storage_get(&os_asked, sk, 0, 0);
+	struct asked_entry *entry;
+	int at;
+
+	if (!others)
+		return none;
+	at = asked_by_real(others, &place);
+	if (at < 0)
+		return none;
+	entry = &others->entry[at & (ASKED_MAX - 1)];
+	__builtin_memcpy(&place.address, entry->asked, sizeof(place.address));
+	place.port = entry->asked_port;
+	return place;
 }
 
 static __always_inline int judge(struct __sk_buff *skb, const int outgoing)
 {
 	const __u16 hook = outgoing ? OS_HOOK_EGRESS : OS_HOOK_INGRESS;
 	struct destination to = {.endpoint = OS_EVENT_NO_ENDPOINT};
+	struct asked_place asked = {};
 	struct bpf_sock *sk = skb->sk;
 	struct packet packet = {};
 	struct os_sock_stamp stamp;
 	struct os_policy policy;
+	struct address real = {};
 	struct os_sock *sock;
-	__u32 state, reason;
-	int kind;
+	__u32 state, reason, flags;
+	int kind, recorded, tcp;
 
 	if (!sk)
 		return 0;
@@ -82,44 +117,78 @@ static __always_inline int judge(struct __sk_buff *skb, const int outgoing)
 	if (!sock)
 		return 0;
 	policy = agent_policy(sock->slot);
-	if (policy.mode == OS_MODE_AUDIT)
+	if (policy.mode == OS_MODE_AUDIT && !(sock->flags & OS_SOCK_DNS))
 		return 1;
-	if (policy.mode != OS_MODE_ENFORCE)
+	if (policy.mode != OS_MODE_ENFORCE && policy.mode != OS_MODE_AUDIT)
 		return 0;
 	to.slot = sock->slot;
 	to.generation = policy.generation;
 	if (!packet_read((void *)(long)skb->data, (void *)(long)skb->data_end, &packet)) {
+		if (policy.mode == OS_MODE_AUDIT)
+			return 1;
 		count(OS_COUNT_HOOK + hook);
 		if (outgoing)
-			refuse(sock, &to, hook, packet.protocol, OS_REASON_OPTION);
+			egress_refuse(&to, &real, sock, packet.protocol, OS_REASON_OPTION);
 		return 0;
 	}
 	to.address = outgoing ? packet.target : packet.source;
 	to.port = outgoing ? packet.target_port : packet.source_port;
 	stamp = egress_stamp(sock);
-	if (stamp.generation == policy.generation && is_recorded(sock, &to) &&
-	    state != BPF_TCP_LISTEN) {
-		if (stamp.state == OS_SOCK_ALLOWED)
+	recorded = state != BPF_TCP_LISTEN && is_recorded(sock, &to);
+	flags = recorded ? sock->flags : 0;
+	if (recorded && stamp.generation == policy.generation) {
+		if (stamp.state == OS_SOCK_ALLOWED && !flags)
 			return 1;
 		if (stamp.state == OS_SOCK_REFUSED)
-			return 0;
+			return policy.mode == OS_MODE_AUDIT;
 	}
 
 	count(OS_COUNT_HOOK + hook);
-	kind = egress_kind(&to.address);
-	if (kind == EGRESS_LOOPBACK) {
+	tcp = packet.protocol == IPPROTO_TCP;
+	real = to.address;
+	if (recorded) {
+		__builtin_memcpy(&asked.address, sock->asked, sizeof(asked.address));
+		asked.port = sock->asked_port;
+	} else if (!tcp) {
+		asked = asked_earlier(sk, &to);
+	}
+	kind = egress_kind(&real);
+	if (kind == EGRESS_LOOPBACK && !asked.port) {
 		if (judge_loopback(skb, sock, &to, &packet, outgoing, state))
 			return 1;
 		reason = OS_REASON_NEVER_ADDRESS;
+	} else if (kind == EGRESS_LOOPBACK) {
+		int known = stamp.generation == policy.generation || !(flags & OS_SOCK_ASK);
+
+		reason = OS_REASON_NO_ENDPOINT;
+		if (egress_is_worker(to.slot, recorded ? flags : OS_SOCK_DNS, &real, to.port, tcp))
+			reason = OS_REASON_NONE;
+		to.address = asked.address;
+		to.port = asked.port;
+		if (reason == OS_REASON_NONE && !known) {
+			reason = egress_ask(&to, &sock->identity);
+			if (reason == OS_REASON_ASK)
+				reason = OS_REASON_NONE; /* it goes on waiting */
+		}
+		if (reason == OS_REASON_NONE && outgoing && !tcp)
+			egress_note_flow(&packet, sock);
 	} else if (kind == EGRESS_NEVER) {
 		reason = OS_REASON_NEVER_ADDRESS;
-	} else if (packet.protocol == IPPROTO_TCP &&
-		   (state == BPF_TCP_LISTEN || !is_recorded(sock, &to))) {
+	} else if (tcp && !recorded) {
 		reason = OS_REASON_NO_ENDPOINT;
 	} else {
+		if (asked.port) {
+			to.address = asked.address;
+			to.port = asked.port;
+		}
 		reason = egress_ask(&to, &sock->identity);
 	}
-	if (is_recorded(sock, &to) && state != BPF_TCP_LISTEN && kind != EGRESS_LOOPBACK)
+	if (policy.mode == OS_MODE_AUDIT)
+		return 1;
+	/* A binary that is looked at while its packets go has a verdict soon, so none is kept. */
+	if (reason == OS_REASON_ASK)
+		return 0;
+	if (recorded && (kind != EGRESS_LOOPBACK || asked.port))
 		egress_set_stamp(sock, policy.generation,
 				 reason == OS_REASON_NONE ? OS_SOCK_ALLOWED : OS_SOCK_REFUSED);
 	if (reason == OS_REASON_NONE)
@@ -127,7 +196,7 @@ static __always_inline int judge(struct __sk_buff *skb, const int outgoing)
 	/* Strangers could fill the log with what they send; what comes in unasked is only counted.
 	 */
 	if (outgoing)
-		refuse(sock, &to, hook, packet.protocol, reason);
+		egress_refuse(&to, &real, sock, packet.protocol, reason);
 	else
 		count(OS_COUNT_HOOK_DENIED + hook);
 	return 0;

@@ -9,6 +9,8 @@
 #include "endpoint.h"
 #include "event.h"
 #include "identity.h"
+#include "name.h"
+#include "packet.h"
 
 #define AF_INET	    2
 #define AF_INET6    10
@@ -20,7 +22,7 @@
 
 /* One destination, and what the rules say to it. */
 struct destination {
-	struct address address;
+	struct address address; /* as the agent gives it: synthetic, if it is a name */
 	__u32 slot;
 	__u32 generation;
 	__u16 port; /* host order */
@@ -85,9 +87,12 @@ __attribute__((weak, noinline)) int egress_ask(struct destination *to, struct os
 		.port = to->port,
 	};
 
-	__builtin_memcpy(exact.address, &to->address, sizeof(exact.address));
+	int synthetic = name_is_synthetic(&to->address);
+	struct address listed = synthetic ? name_canonical(&to->address) : to->address;
+
+	__builtin_memcpy(exact.address, &listed, sizeof(exact.address));
 	endpoint = bpf_map_lookup_elem(&os_endpoint, &exact);
-	if (!endpoint) {
+	if (!endpoint && !synthetic) { /* a range of addresses holds no names */
 		struct os_cidr_key range = {
 			.prefixlen = OS_CIDR_PREFIX_BASE + 128,
 			.slot = to->slot,
@@ -193,6 +198,60 @@ static __always_inline void egress_set_stamp(struct os_sock *sock, __u32 generat
 	} u = {.stamp = {.generation = generation, .state = state}};
 
 	*(volatile __u64 *)&sock->stamp = u.whole;
+}
+
+/* Whether a socket that says @flags may (still) talk to its worker at @to. */
+static __always_inline int egress_is_worker(__u32 slot, __u32 flags, const struct address *to,
+					    __u16 port, int tcp)
+{
+	const struct os_worker *worker = bpf_map_lookup_elem(&os_worker, &slot);
+	int ipv4 = address_is_ipv4(to);
+	struct address there = name_worker_address(ipv4);
+
+	return worker && port && port == name_worker_port(worker, flags, ipv4, tcp) &&
+	       address_equal(to, &there);
+}
+
+/*
+ * Tell the supervisor who is behind a connection or datagram to a worker. @first: its first packet,
+ * or one like it. Nothing is written if it is told already.
+ */
+__attribute__((weak, noinline)) int egress_note_flow(const struct packet *first,
+						     const struct os_sock *sock)
+{
+	struct os_flow_key key = {};
+	const struct os_flow *earlier;
+
+	if (!first || !sock)
+		return 0;
+	__builtin_memcpy(key.local, &first->source, sizeof(key.local));
+	__builtin_memcpy(key.remote, &first->target, sizeof(key.remote));
+	key.local_port = first->source_port;
+	key.remote_port = first->target_port;
+	key.protocol = first->protocol;
+	earlier = bpf_map_lookup_elem(&os_flow, &key);
+	if (earlier && earlier->slot == sock->slot && earlier->tgid == sock->tgid &&
+	    earlier->start_time == sock->start_time && earlier->asked_port == sock->asked_port &&
+	    earlier->generation == sock->stamp.generation &&
+	    address_equal((const struct address *)earlier->asked,
+			  (const struct address *)sock->asked) &&
+	    identity_file_equal(&earlier->exe, &sock->identity.exe.file))
+		return 0;
+
+	struct os_flow value = {
+		.start_time = sock->start_time,
+		.slot = sock->slot,
+		.generation = sock->stamp.generation,
+		.tgid = sock->tgid,
+		.endpoint = sock->endpoint,
+		.asked_port = sock->asked_port,
+		.exe = sock->identity.exe.file,
+	};
+
+	__builtin_memcpy(value.asked, sock->asked, sizeof(value.asked));
+	if (bpf_map_update_elem(&os_flow, &key, &value, BPF_ANY))
+		count(OS_COUNT_HELPER_FAILED);
+	return 0;
 }
 
 /* A decision about @to, for event_emit(). */

@@ -22,6 +22,7 @@ struct decision {
 	__u16 family, protocol, port, pad;
 	__u32 endpoint;
 	__u8 address[16];
+	__u8 real[16]; /* zero = not rewritten */
 };
 
 #define EVENT_SCRATCH_COUNT 64
@@ -261,6 +262,7 @@ __attribute__((weak, noinline)) int event_emit(struct decision *d)
 	e->port = d->port;
 	e->endpoint = d->endpoint;
 	__builtin_memcpy(e->address, d->address, sizeof(e->address));
+	__builtin_memcpy(e->real, d->real, sizeof(e->real));
 
 	end = event_paths(index, s, d);
 	if (bpf_ringbuf_output(ring, e, sizeof(*e) + end, 0))

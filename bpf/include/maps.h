@@ -7,6 +7,7 @@
 #pragma once
 
 #include "abi.h"
+#include "asked.h"
 #include <bpf/bpf_helpers.h>
 
 #define OS_MAP __attribute__((weak)) SEC(".maps")
@@ -106,6 +107,14 @@ struct {
 	__type(key, int);
 	__type(value, struct os_sock);
 } os_sock OS_MAP;
+
+/* only for sockets that send to several places; the programs' own */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct os_asked);
+} os_asked OS_MAP;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -13,6 +13,7 @@ struct packet {
 	struct address source, target;
 	__u16 source_port, target_port; /* host order */
 	__u8 protocol;
+	__u8 pad[3];
 };
 
 #define PACKET_IPV4_LEN 24 /* header without options, and the ports */
