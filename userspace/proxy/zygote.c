@@ -31,6 +31,14 @@ static void reap(void)
 		;
 }
 
+/* Children end with their channels; who comes after us shall not have to reap them. */
+static void bury(void)
+{
+	alarm(1);
+	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+		;
+}
+
 /* Put @fds (ending with the report) into their places and close everything else. */
 static int arrange(int *fds, size_t len)
 {
@@ -165,8 +173,10 @@ int zygote_main(int channel)
 		r = worker_message_receive(channel, WORKER_TO_ZYGOTE, &request, fds, FDS_MAX, &len);
 		if (r == -EAGAIN)
 			continue;
-		if (r <= 0)
+		if (r <= 0) {
+			bury();
 			return -r;
+		}
 		r = serve(channel, &request, fds, len);
 		if (r)
 			return r == -EPIPE ? 0 : -r;

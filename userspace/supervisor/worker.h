@@ -15,6 +15,7 @@
 #include "supervisor/names.h"
 
 #include <stdint.h>
+#include <sys/types.h>
 
 struct worker;
 
@@ -36,6 +37,7 @@ struct worker_options {
 	 * -EPERM. */
 	int (*flow)(void *arg, const struct os_flow *flow, int *ret_fd);
 	void *arg;
+	const char *program; /* NULL: openshell-proxy beside this program */
 };
 
 /*

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/worker.h"
+
+#include "common/cleanup.h"
+#include "supervisor/worker_internal.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <time.h>
+
+#define START_TIMEOUT (5 * WORKER_SECOND)
+#define READY_TIMEOUT (5 * WORKER_SECOND)
+#define BATCH	      64 /* messages of one process before the others' turn, and the caller's */
+
+uint64_t worker_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return (uint64_t)ts.tv_sec * WORKER_SECOND + (uint64_t)ts.tv_nsec;
+}
+
+int worker_watch(struct worker *worker, int fd, enum worker_tag tag, bool writable)
+{
+	struct epoll_event event = {
+		.events = EPOLLIN | (writable ? EPOLLOUT : 0),
+		.data.u32 = tag,
+	};
+
+	if (!epoll_ctl(worker->epoll, EPOLL_CTL_ADD, fd, &event))
+		return 0;
+	if (errno == EEXIST && !epoll_ctl(worker->epoll, EPOLL_CTL_MOD, fd, &event))
+		return 0;
+	return -errno;
+}
+
+void worker_problem(struct worker *worker, const char *fmt, ...)
+{
+	char sentence[512];
+	va_list ap;
+
+	if (!worker->options.problem)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(sentence, sizeof(sentence), fmt, ap);
+	va_end(ap);
+	worker->options.problem(worker->options.arg, sentence);
+}
+
+static void lose_zygote(struct worker *worker)
+{
+	uint64_t now = worker_now();
+	int r;
+
+	epoll_ctl(worker->epoll, EPOLL_CTL_DEL, worker->zygote.channel, NULL);
+	r = zygote_end(&worker->zygote);
+	if (worker->starting) {
+		worker->failed =
+			error_set(worker->error, r ? r : -ECHILD,
+				  "openshell-proxy ended when it was to give up its privileges: %s",
+				  r ? strerror(-r) : "killed");
+	} else if (worker_backoff_died(&worker->zygote_backoff, now)) {
+		worker_problem(worker,
+			       "openshell-proxy, which starts what answers names, has ended%s%s; "
+			       "it is started again%s",
+			       r ? ": " : "", r ? strerror(-r) : "",
+			       worker->zygote_backoff.untold ? ", not for the first time" : "");
+		worker->zygote_backoff.untold = 0;
+	}
+	/* Its children went with it, which needs no second sentence. */
+	worker_child_lost(worker, &worker->worker, NULL);
+	worker_child_lost(worker, &worker->resolver, NULL);
+}
+
+static void read_zygote(struct worker *worker)
+{
+	struct worker_forked forked;
+	int pidfd, r;
+
+	while (worker->zygote.channel >= 0) {
+		r = zygote_receive(&worker->zygote, &forked, &pidfd);
+		if (r == 1) {
+			worker_child_forked(worker, &forked, pidfd);
+			continue;
+		}
+		if (r != -EAGAIN)
+			lose_zygote(worker);
+		return;
+	}
+}
+
+static void read_child(struct worker *worker, struct worker_child *child)
+{
+	union worker_message message;
+
+	for (int i = 0; i < BATCH && child->channel >= 0; i++) {
+		int r = worker_message_receive(child->channel, child->receiver, &message, NULL, 0,
+					       NULL);
+
+		if (r == -EAGAIN)
+			return;
+		if (r == 0) {
+			worker_child_lost(worker, child,
+					  child->ready ? "has ended" : "ended before it was ready");
+			return;
+		}
+		if (r == 1 && message.header.kind == WORKER_READY && !child->ready)
+			child->ready = true;
+		else if (r == 1 && child->ready)
+			r = worker_answers_hear(worker, child, &message);
+		else if (r == 1)
+			r = -EBADMSG;
+		if (r < 0) {
+			worker_child_lost(worker, child,
+					  r == -EBADMSG ? "said what it must not, and was ended"
+							: "cannot be heard, and was ended");
+			return;
+		}
+	}
+}
+
+static void handle_child(struct worker *worker, struct worker_child *child, uint32_t events)
+{
+	if (events & EPOLLOUT && child->writable && child->channel >= 0) {
+		child->writable = false;
+		worker_watch(worker, child->channel, child->tag, false);
+	}
+	if (events & ~(uint32_t)EPOLLOUT)
+		read_child(worker, child);
+	worker_answers_look_up(worker);
+	worker_answers_send(worker);
+}
+
+static void handle(struct worker *worker, const struct epoll_event *event)
+{
+	uint64_t times;
+
+	switch (event->data.u32) {
+	case WORKER_TAG_TIMER:
+		/* What there is to do is seen by looking at the clock. */
+		if (read(worker->timer, &times, sizeof(times)) == sizeof(times))
+			worker->alarm = 0;
+		break;
+	case WORKER_TAG_ZYGOTE:
+		read_zygote(worker);
+		break;
+	case WORKER_TAG_WORKER:
+		handle_child(worker, &worker->worker, event->events);
+		break;
+	case WORKER_TAG_RESOLVER:
+		handle_child(worker, &worker->resolver, event->events);
+		break;
+	}
+}
+
+static void start_zygote(struct worker *worker, uint64_t now)
+{
+	struct error err = {};
+	int r = zygote_start(worker->options.program, &worker->zygote,
+			     worker->starting ? worker->error : &err);
+
+	if (!r) {
+		worker_backoff_started(&worker->zygote_backoff, now);
+		r = worker_watch(worker, worker->zygote.channel, WORKER_TAG_ZYGOTE, false);
+		if (!r)
+			return;
+		error_set(worker->starting ? worker->error : &err, r, "cannot watch a channel: %s",
+			  strerror(-r));
+		zygote_end(&worker->zygote);
+	}
+	if (worker->starting)
+		worker->failed = r;
+	if (worker_backoff_died(&worker->zygote_backoff, now) && !worker->starting)
+		worker_problem(worker, "%s; it is tried again", err.message);
+}
+
+static void start_child(struct worker *worker, struct worker_child *child, uint64_t now)
+{
+	int r;
+
+	if (worker->zygote.channel < 0 || child->channel >= 0 || now < child->backoff.next)
+		return;
+	r = worker_child_start(worker, child, now);
+	if (r == -EAGAIN)
+		child->backoff.next = now + WORKER_SECOND / 10;
+	else if (r)
+		lose_zygote(worker);
+}
+
+static void check_ready(struct worker *worker, struct worker_child *child, uint64_t now)
+{
+	if (child->channel >= 0 && !child->ready && now - child->backoff.started >= READY_TIMEOUT)
+		worker_child_lost(worker, child, "was not ready after five seconds");
+}
+
+/* Whatever should run and does not is started, as soon as its turn has come. */
+static void start_missing(struct worker *worker, uint64_t now)
+{
+	if (worker->failed)
+		return;
+	if (worker->zygote.channel < 0 && now >= worker->zygote_backoff.next)
+		start_zygote(worker, now);
+	start_child(worker, &worker->resolver, now);
+	start_child(worker, &worker->worker, now);
+}
+
+static void set_alarm(struct worker *worker)
+{
+	const struct worker_backoff *waiting[] = {
+		worker->zygote.channel < 0 ? &worker->zygote_backoff : NULL,
+		worker->zygote.channel >= 0 && worker->resolver.channel < 0
+			? &worker->resolver.backoff
+			: NULL,
+		worker->zygote.channel >= 0 && worker->worker.channel < 0 ? &worker->worker.backoff
+									  : NULL,
+	};
+	uint64_t next = worker->next_tick;
+	struct itimerspec when = {};
+
+	for (size_t i = 0; i < ARRAY_LEN(waiting); i++)
+		if (waiting[i] && waiting[i]->next < next)
+			next = waiting[i]->next;
+	if (next == worker->alarm)
+		return;
+	worker->alarm = next;
+	when.it_value.tv_sec = (time_t)(next / WORKER_SECOND);
+	when.it_value.tv_nsec = (long)(next % WORKER_SECOND);
+	timerfd_settime(worker->timer, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+void worker_poll(struct worker *worker)
+{
+	struct epoll_event event[4];
+	int n = epoll_wait(worker->epoll, event, ARRAY_LEN(event), 0);
+	uint64_t now;
+
+	/* First the zygote: if it is gone, that is why its children are. */
+	for (int i = 0; i < n; i++)
+		if (event[i].data.u32 == WORKER_TAG_ZYGOTE)
+			handle(worker, &event[i]);
+	for (int i = 0; i < n; i++)
+		if (event[i].data.u32 != WORKER_TAG_ZYGOTE)
+			handle(worker, &event[i]);
+	now = worker_now();
+	if (now >= worker->next_tick) {
+		worker->next_tick = now + WORKER_SECOND;
+		check_ready(worker, &worker->resolver, now);
+		check_ready(worker, &worker->worker, now);
+		if (!worker->starting)
+			worker_answers_tick(worker, now);
+	}
+	start_missing(worker, now);
+	set_alarm(worker);
+}
+
+static int publish(struct worker *worker, struct error *err)
+{
+	int r = bpf_map_update_elem(worker->options.kernel->maps.worker, &worker->options.slot,
+				    &worker->sockets.address, BPF_ANY);
+
+	if (r)
+		return error_set(err, r, "map os_worker takes no more entries: %s", strerror(-r));
+	worker->published = true;
+	return 0;
+}
+
+/* Run the loop until both are ready, or one of them failed. */
+static int wait_ready(struct worker *worker, struct error *err)
+{
+	uint64_t deadline = worker_now() + START_TIMEOUT;
+
+	for (;;) {
+		struct pollfd pollfd = {.fd = worker->epoll, .events = POLLIN};
+		uint64_t now;
+
+		worker_poll(worker);
+		if (worker->failed)
+			return worker->failed;
+		if (worker->worker.ready && worker->resolver.ready)
+			return 0;
+		now = worker_now();
+		if (now >= deadline)
+			return error_set(
+				err, -ETIMEDOUT,
+				"what answers the sandbox's names was not ready after five "
+				"seconds: is the host overloaded?");
+		poll(&pollfd, 1, (int)((deadline - now) / 1000000) + 1);
+	}
+}
+
+static int start(struct worker *worker, struct error *err)
+{
+	int r;
+
+	worker->epoll = epoll_create1(EPOLL_CLOEXEC);
+	worker->timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (worker->epoll < 0 || worker->timer < 0)
+		return error_set(err, -errno, "cannot make an event loop: %s", strerror(errno));
+	r = worker_watch(worker, worker->timer, WORKER_TAG_TIMER, false);
+	if (r)
+		return error_set(err, r, "cannot watch a timer: %s", strerror(-r));
+	r = worker_sockets_open(&worker->sockets, err);
+	if (r)
+		return r;
+	worker->starting = true;
+	worker->error = err;
+	r = wait_ready(worker, err);
+	worker->starting = false;
+	worker->error = NULL;
+	return r ? r : publish(worker, err);
+}
+
+int worker_start(const struct worker_options *options, struct worker **ret_worker,
+		 struct error *err)
+{
+	struct worker *worker = calloc(1, sizeof(*worker));
+	int r;
+
+	if (!worker)
+		return error_set(err, -ENOMEM, "out of memory");
+	worker->options = *options;
+	worker->epoll = worker->timer = -1;
+	worker->next_fork = 1;
+	worker->sockets = WORKER_SOCKETS_EMPTY;
+	worker->zygote = ZYGOTE_EMPTY;
+	worker->worker = WORKER_CHILD_EMPTY(WORKER_ROLE_WORKER, "the sandbox's DNS responder",
+					    WORKER_FROM_WORKER, WORKER_TAG_WORKER);
+	worker->resolver = WORKER_CHILD_EMPTY(WORKER_ROLE_RESOLVER, "the resolver of names",
+					      WORKER_FROM_RESOLVER, WORKER_TAG_RESOLVER);
+	questions_init(&worker->questions);
+	r = start(worker, err);
+	if (r) {
+		worker_free(worker);
+		return r;
+	}
+	*ret_worker = worker;
+	return 0;
+}
+
+int worker_fd(const struct worker *worker)
+{
+	return worker->epoll;
+}
+
+void worker_flush(struct worker *worker)
+{
+	/* One that is not ready has asked nothing, so it has nothing to forget. */
+	if (!worker->worker.ready)
+		return;
+	worker->flush = true;
+	worker_answers_send(worker);
+}
+
+pid_t worker_pid(const struct worker *worker)
+{
+	return worker->worker.pid;
+}
+
+void worker_free(struct worker *worker)
+{
+	if (!worker)
+		return;
+	if (worker->published)
+		bpf_map_delete_elem(worker->options.kernel->maps.worker, &worker->options.slot);
+	/* No sentence about ends that were wanted. */
+	worker->options.problem = NULL;
+	worker_child_lost(worker, &worker->worker, NULL);
+	worker_child_lost(worker, &worker->resolver, NULL);
+	zygote_end(&worker->zygote);
+	worker_sockets_close(&worker->sockets);
+	questions_free(&worker->questions);
+	safe_close(worker->timer);
+	safe_close(worker->epoll);
+	free(worker);
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The parts of worker.h's implementation: worker.c starts processes and listens to them,
+ * worker_child.c has one process behind its channel, worker_answers.c what is asked and answered.
+ */
+#pragma once
+
+#include "supervisor/worker.h"
+#include "supervisor/worker_questions.h"
+#include "supervisor/worker_sockets.h"
+#include "supervisor/zygote.h"
+
+#include <stdbool.h>
+
+#define WORKER_SECOND UINT64_C(1000000000) /* all times: CLOCK_BOOTTIME, ns */
+
+/* Which descriptor an epoll event is about. */
+enum worker_tag { WORKER_TAG_TIMER, WORKER_TAG_ZYGOTE, WORKER_TAG_WORKER, WORKER_TAG_RESOLVER };
+
+/* When what has died may start again, and how often its death is told. */
+struct worker_backoff {
+	unsigned int deaths; /* without having lived long between them */
+	uint64_t started;    /* 0 = not running */
+	uint64_t next;	     /* not before */
+	uint64_t told;
+	unsigned int untold;
+};
+
+/* A worker or resolver. */
+struct worker_child {
+	enum worker_role role;
+	enum worker_receiver receiver;
+	enum worker_tag tag;
+	const char *what; /* in sentences */
+	int channel;	  /* -1 = there is none */
+	int pidfd;	  /* -1 = the zygote has not told yet */
+	pid_t pid;	  /* 0 = not known */
+	uint32_t id;	  /* of the request to the zygote */
+	bool ready, writable;
+	struct worker_backoff backoff;
+};
+
+struct worker {
+	struct worker_options options;
+	struct worker_sockets sockets;
+	struct zygote zygote;
+	struct worker_backoff zygote_backoff;
+	struct worker_child worker, resolver;
+	struct questions questions;
+	int epoll, timer;
+	uint64_t alarm;	    /* what the timer is set to */
+	uint64_t next_tick; /* for what is looked at once a second */
+	uint64_t stuck;	    /* since when the worker takes no answer; 0 = it does */
+	uint32_t next_fork;
+	bool flush;	     /* WORKER_FLUSH is to be sent after what is queued */
+	bool published;	     /* os_worker has the sockets */
+	bool starting;	     /* worker_start() has not returned: an end is its failure */
+	struct error *error; /* its, while starting; may be NULL */
+	int failed;	     /* what it returns */
+};
+
+uint64_t worker_now(void);
+
+/* Let epoll tell of @fd as @tag; -errno. */
+int worker_watch(struct worker *worker, int fd, enum worker_tag tag, bool writable);
+
+void worker_problem(struct worker *worker, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* It lives since now, or died now; true if its death should be told. */
+void worker_backoff_started(struct worker_backoff *backoff, uint64_t now);
+bool worker_backoff_died(struct worker_backoff *backoff, uint64_t now);
+
+/* worker_child.c */
+
+#define WORKER_CHILD_EMPTY(r, name, from, number)                                                  \
+	(struct worker_child)                                                                      \
+	{                                                                                          \
+		.role = (r), .receiver = (from), .tag = (number), .what = (name), .channel = -1,   \
+		.pidfd = -1                                                                        \
+	}
+
+/* Ask the zygote for it. -EAGAIN: later; another error: the zygote is of no use any more. */
+int worker_child_start(struct worker *worker, struct worker_child *child, uint64_t now);
+
+/* The zygote's answer, for whichever child it is. @pidfd is taken. */
+void worker_child_forked(struct worker *worker, const struct worker_forked *forked, int pidfd);
+
+/* It is gone, or ended now if it is not; @why: a sentence's end, NULL if the zygote's end says it.
+ */
+void worker_child_lost(struct worker *worker, struct worker_child *child, const char *why);
+
+/* Send; false if it has to wait until the channel is writable, of which epoll then tells. */
+bool worker_child_send(struct worker *worker, struct worker_child *child,
+		       const union worker_message *message, int fd);
+
+/* worker_answers.c */
+
+/* One message of the worker or resolver, READY aside. -EBADMSG: it must not say that. */
+int worker_answers_hear(struct worker *worker, struct worker_child *child,
+			const union worker_message *message);
+
+/* Send what waits for its channel. */
+void worker_answers_send(struct worker *worker);
+void worker_answers_look_up(struct worker *worker);
+
+/* @child has gone: what it was asked is asked of the next, what it asked is forgotten. */
+void worker_answers_lost(struct worker *worker, struct worker_child *child);
+
+/* Once a second: names whose addresses expire, look-ups that take too long. */
+void worker_answers_tick(struct worker *worker, uint64_t now);

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/worker_sockets.h"
+
+#include "common/cleanup.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define BACKLOG	      256
+#define RECEIVE_BYTES (1 << 20) /* a burst of some thousand queries while a worker starts again */
+
+/* In the order of the bits. */
+static const struct {
+	int family, type;
+	size_t port; /* in struct os_worker */
+} kinds[WORKER_SOCKETS] = {
+	{AF_INET, SOCK_DGRAM, offsetof(struct os_worker, dns_udp4)},
+	{AF_INET, SOCK_STREAM, offsetof(struct os_worker, dns_tcp4)},
+	{AF_INET6, SOCK_DGRAM, offsetof(struct os_worker, dns_udp6)},
+	{AF_INET6, SOCK_STREAM, offsetof(struct os_worker, dns_tcp6)},
+	{AF_INET, SOCK_STREAM, offsetof(struct os_worker, ask4)},
+	{AF_INET6, SOCK_STREAM, offsetof(struct os_worker, ask6)},
+};
+
+static const uint8_t loopback4[16] = {[10] = 0xff, 0xff, 127, 0, 0, 1};
+static const uint8_t loopback6[16] = {[15] = 1};
+
+static uint16_t *port_of(struct os_worker *address, size_t kind)
+{
+	return (uint16_t *)((char *)address + kinds[kind].port);
+}
+
+/* Bound to the loopback address of @family, at a port that the kernel chooses. */
+static int open_socket(int family, int type, int *ret_fd, uint16_t *ret_port)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	struct sockaddr *address =
+		family == AF_INET ? (struct sockaddr *)&in : (struct sockaddr *)&in6;
+	socklen_t len = family == AF_INET ? sizeof(in) : sizeof(in6);
+	int size = RECEIVE_BYTES, on = 1;
+	_cleanup_close_ int fd = -1;
+
+	fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
+		return -errno;
+	if (bind(fd, address, len) < 0)
+		return -errno;
+	if (type == SOCK_STREAM && listen(fd, BACKLOG) < 0)
+		return -errno;
+	/* As large as the host lets it be. */
+	if (type == SOCK_DGRAM && setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	if (getsockname(fd, address, &len) < 0)
+		return -errno;
+	*ret_port = ntohs(family == AF_INET ? in.sin_port : in6.sin6_port);
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+int worker_sockets_open(struct worker_sockets *ret_sockets, struct error *err)
+{
+	struct worker_sockets sockets = WORKER_SOCKETS_EMPTY;
+
+	for (size_t i = 0; i < WORKER_SOCKETS; i++) {
+		int r = open_socket(kinds[i].family, kinds[i].type, &sockets.fd[i],
+				    port_of(&sockets.address, i));
+
+		if (!r) {
+			sockets.have |= 1u << i;
+			continue;
+		}
+		if (kinds[i].family == AF_INET6 && (r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL))
+			continue;
+		worker_sockets_close(&sockets);
+		return error_set(err, r, "cannot listen on %s for the sandbox's names: %s",
+				 kinds[i].family == AF_INET ? "127.0.0.1" : "::1", strerror(-r));
+	}
+	*ret_sockets = sockets;
+	return 0;
+}
+
+void worker_sockets_close(struct worker_sockets *sockets)
+{
+	for (size_t i = 0; i < WORKER_SOCKETS; i++)
+		sockets->fd[i] = safe_close(sockets->fd[i]);
+	sockets->have = 0;
+}
+
+size_t worker_sockets_list(const struct worker_sockets *sockets, int ret_fds[WORKER_SOCKETS])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < WORKER_SOCKETS; i++)
+		if (sockets->have & 1u << i)
+			ret_fds[n++] = sockets->fd[i];
+	return n;
+}
+
+static bool is_ipv4(const uint8_t *address)
+{
+	return !memcmp(address, loopback4, 12);
+}
+
+static uint16_t ask_port(const struct worker_sockets *sockets, bool ipv4)
+{
+	return ipv4 ? sockets->address.ask4 : sockets->address.ask6;
+}
+
+bool worker_sockets_is_ask(const struct worker_sockets *sockets, const struct worker_peer *local)
+{
+	bool ipv4 = is_ipv4(local->address);
+
+	return !memcmp(local->address, ipv4 ? loopback4 : loopback6, 16) &&
+	       local->port == ask_port(sockets, ipv4);
+}
+
+int worker_sockets_flow(const struct worker_sockets *sockets, const struct kernel *kernel,
+			uint32_t slot, const struct worker_peer *peer,
+			const struct worker_peer *local, struct os_flow *ret_flow)
+{
+	const struct os_worker *at = &sockets->address;
+	bool ipv4 = is_ipv4(peer->address), udp = peer->protocol == IPPROTO_UDP;
+	struct os_flow_key key = {.local_port = peer->port, .protocol = peer->protocol};
+	struct os_flow flow;
+
+	memcpy(key.local, peer->address, sizeof(key.local));
+	memcpy(key.remote, ipv4 ? loopback4 : loopback6, sizeof(key.remote));
+	if (local)
+		key.remote_port = local->port;
+	else if (ipv4)
+		key.remote_port = udp ? at->dns_udp4 : at->dns_tcp4;
+	else
+		key.remote_port = udp ? at->dns_udp6 : at->dns_tcp6;
+	if (bpf_map_lookup_elem(kernel->maps.flow, &key, &flow) || flow.slot != slot)
+		return -ENOENT;
+	*ret_flow = flow;
+	return 0;
+}
