@@ -92,11 +92,22 @@ static const struct names_addresses *addresses_of(const struct name *name)
 	return name->addresses ? name->addresses : &none;
 }
 
-/* Write a name's ports, which have no entries in that generation yet; names->ports has them. */
-static int enter(struct names *names, const struct names_index *index, struct names_keys *keys,
+/* Note what a name's entries will be, so that they are taken out; names->ports has its ports. */
+static int add_keys(struct names *names, struct names_keys *keys, const struct name *name)
+{
+	const struct names_ports *ports = &names->ports;
+	int r = names->audit ? names_keys_add(keys, name->number, 0) : 0;
+
+	for (size_t i = 0; !r && i < ports->len; i += names_ports_group(ports, i))
+		r = names_keys_add(keys, name->number, ports->item[i].port);
+	return r;
+}
+
+/* Write a name's ports, which have no entries in that generation yet. */
+static int enter(struct names *names, const struct names_index *index, uint32_t generation,
 		 const struct name *name)
 {
-	const struct names_maps maps = maps_of(names, keys->generation);
+	const struct names_maps maps = maps_of(names, generation);
 	const struct names_ports *ports = &names->ports;
 	int r = 0;
 
@@ -106,17 +117,13 @@ static int enter(struct names *names, const struct names_index *index, struct na
 
 		len = names_ports_group(ports, i);
 		verdict = names_admit(index, &ports->item[i], len, addresses_of(name));
-		r = names_keys_add(keys, name->number, port);
-		if (!r && verdict.valid)
+		if (verdict.valid)
 			r = names_maps_set_name(&maps, name, port, verdict.valid);
 		/* Last: who may connect finds where to, or nothing, but nobody else's addresses. */
 		if (!r)
 			r = names_maps_set_endpoint(&maps, name->number, port, &verdict);
 	}
-	if (r || !names->audit)
-		return r;
-	r = names_keys_add(keys, name->number, 0);
-	if (!r && name->addresses)
+	if (!r && names->audit && name->addresses)
 		r = names_maps_set_name(&maps, name, 0, names_admit_any(name->addresses));
 	return r;
 }
@@ -227,7 +234,9 @@ static int enter_all(struct names *names, const struct names_index *index, struc
 		int r = names_index_find(index, name->text, &names->ports);
 
 		if (!r)
-			r = enter(names, index, keys, name);
+			r = add_keys(names, keys, name);
+		if (!r)
+			r = enter(names, index, keys->generation, name);
 		if (r == -ENOSPC)
 			return error_set(err, r,
 					 "the maps os_endpoint and os_name take no more names: "
@@ -320,7 +329,8 @@ static enum worker_name_status number_name(struct names *names, const char *text
 
 	if (names_index_find(&names->index, text, &names->ports))
 		return WORKER_NAME_FAILED;
-	if (!names->ports.len && !names->audit)
+	/* Before the first policy nothing is admitted, audited or not. */
+	if (!names->now.generation || (!names->ports.len && !names->audit))
 		return WORKER_NAME_REFUSED;
 	if (names->table.wildcards >= NAMES_WILDCARD_MAX || names->table.len >= NAMES_MAX ||
 	    !take_credit(names, now))
@@ -437,18 +447,19 @@ static void copy_distinct(const struct worker_found *found, struct names_address
 static int take_addresses(struct names *names, struct name *name, const struct worker_found *found)
 {
 	_cleanup_free_ struct names_addresses *earlier = NULL, *new = calloc(1, sizeof(*new));
+	bool entered = name->entered;
 	int r = new ? names_index_find(&names->index, name->text, &names->ports) : -ENOMEM;
 
+	if (!r && !entered) {
+		r = add_keys(names, &names->now, name);
+		name->entered = !r;
+	}
 	if (!r) {
 		copy_distinct(found, new);
 		earlier = name->addresses;
 		name->addresses = TAKE_PTR(new);
-		if (name->entered)
-			r = replace(names, name, earlier ? earlier : &none);
-		else
-			r = enter(names, &names->index, &names->now, name);
-		/* Also when it failed half-way: its keys are in the list. */
-		name->entered = true;
+		r = entered ? replace(names, name, earlier ? earlier : &none)
+			    : enter(names, &names->index, names->now.generation, name);
 	}
 	if (r)
 		withdraw(names, name);
