@@ -2,10 +2,12 @@
 #include "cli/observe.h"
 
 #include "common/cleanup.h"
+#include "common/event_name.h"
 #include "common/learn.h"
 #include "common/summary.h"
 #include "supervisor/event_reader.h"
 
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <string.h>
 
@@ -16,7 +18,9 @@ struct observe {
 	struct summary *summary;
 	struct learn *learn;
 	struct event_context context;
-	struct event event; /* large: used again for each */
+	struct observe_network network;
+	struct event event; /* large: used again for each of the ring's */
+	struct event made;  /* for others, which may come up while the ring's is looked at */
 	struct event_counters before;
 	const struct sandbox *sandbox;
 	uint64_t undecoded;
@@ -48,24 +52,96 @@ int observe_new(const struct observe_options *options, struct observe **ret_obse
 	return 0;
 }
 
-static void told(struct observe *observe)
+void observe_set_network(struct observe *observe, const struct observe_network *network)
 {
-	summary_add(observe->summary, &observe->event);
-	event_writer_write(observe->writer, &observe->event);
+	observe->network = *network;
+}
+
+static void tell(struct observe *observe, const struct event *event)
+{
+	summary_add(observe->summary, event);
+	event_writer_write(observe->writer, event);
+	if (observe->learn)
+		learn_add(observe->learn, event);
+}
+
+static const struct event_context *context_now(struct observe *observe)
+{
+	observe->context.generation = observe->sandbox->slot.generation;
+	return &observe->context;
 }
 
 static void take(void *arg, const void *data, size_t size)
 {
 	struct observe *observe = arg;
 
-	observe->context.generation = observe->sandbox->slot.generation;
-	if (event_decode(data, size, &observe->context, &observe->event)) {
+	if (event_decode(data, size, context_now(observe), &observe->event)) {
 		observe->undecoded++;
 		return;
 	}
-	told(observe);
-	if (observe->learn)
-		learn_add(observe->learn, &observe->event);
+	tell(observe, &observe->event);
+	if (observe->network.event)
+		observe->network.event(observe->network.arg, &observe->event);
+}
+
+void observe_record(struct observe *observe, const void *data, size_t size)
+{
+	if (event_decode(data, size, context_now(observe), &observe->made))
+		observe->undecoded++;
+	else
+		tell(observe, &observe->made);
+}
+
+/* The number that the sandbox knows process @pid by, and its user; 0 if it is gone. */
+static uint32_t inner_pid(uint32_t pid, uint32_t *ret_uid)
+{
+	_cleanup_fclose_ FILE *status = NULL;
+	char path[32], line[256];
+	uint32_t uid = 0, inner = 0;
+
+	snprintf(path, sizeof(path), "/proc/%u/status", pid);
+	status = fopen(path, "re");
+	while (status && fgets(line, sizeof(line), status)) {
+		const char *last = strrchr(line, '\t');
+
+		if (!strncmp(line, "Uid:\t", 5))
+			uid = (uint32_t)strtoul(line + 5, NULL, 10);
+		else if (!strncmp(line, "NSpid:\t", 7) && last)
+			inner = (uint32_t)strtoul(last + 1, NULL, 10);
+	}
+	if (inner)
+		*ret_uid = uid;
+	return inner;
+}
+
+void observe_refusal(struct observe *observe, const struct worker_refusal *refusal)
+{
+	const struct os_flow *flow = &refusal->flow;
+	struct event_question question = {
+		.name = refusal->name, .type = refusal->type, .limited = refusal->limited};
+	uint32_t pid = flow->tgid;
+	struct os_proc proc;
+
+	if (flow->slot == observe->sandbox->slot.slot && pid) {
+		question.pid = pid;
+		question.generation = flow->generation;
+		question.start_time = flow->start_time;
+		question.exe = flow->exe;
+		if (!bpf_map_lookup_elem(observe->sandbox->kernel->maps.proc, &pid, &proc) &&
+		    proc.start_time == flow->start_time) {
+			question.proc = &proc;
+			question.ns_pid = inner_pid(pid, &question.uid);
+		}
+	}
+	event_name_refused(&question, context_now(observe), &observe->made);
+	tell(observe, &observe->made);
+}
+
+void observe_problem(struct observe *observe, const char *sentence)
+{
+	event_finding(&observe->made, observe->options.name, EVENT_SEVERITY_HIGH, "proxy", "%s",
+		      sentence);
+	tell(observe, &observe->made);
 }
 
 static void tell_start(struct observe *observe)
@@ -75,14 +151,14 @@ static void tell_start(struct observe *observe)
 
 	event_started(&observe->event, o->name, sandbox->kernel->lsm ? "bpf-lsm" : "landlock",
 		      o->argv);
-	told(observe);
+	tell(observe, &observe->event);
 	event_policy_loaded(&observe->event, o->name, o->policy_file, sandbox->slot.generation,
 			    o->digest);
-	told(observe);
+	tell(observe, &observe->event);
 	for (size_t i = 0; i < sandbox->findings.len; i++) {
 		event_finding(&observe->event, o->name, EVENT_SEVERITY_HIGH, "-", "%s",
 			      sandbox->findings.item[i]);
-		told(observe);
+		tell(observe, &observe->event);
 	}
 	event_writer_flush(observe->writer);
 }
@@ -101,6 +177,8 @@ int observe_attach(struct observe *observe, const struct sandbox *sandbox, struc
 		.clock_offset = event_clock_offset(),
 		.path = mount_table_path,
 		.path_arg = &sandbox->mounts,
+		.name = observe->network.name,
+		.name_arg = observe->network.arg,
 	};
 	if (o->learn_path) {
 		const struct learn_options learn = {
@@ -180,7 +258,7 @@ int observe_finish(struct observe *observe, int exit_code, FILE *out, struct err
 	if (observe->reader)
 		event_reader_drain(observe->reader);
 	event_stopped(&observe->event, observe->options.name, exit_code);
-	told(observe);
+	tell(observe, &observe->event);
 	event_writer_settle(observe->writer);
 	if (observe->sandbox)
 		losses(observe, &lost);

@@ -10,11 +10,21 @@
 #include "common/event_writer.h"
 #include "compiled_policy.pb-c.h"
 #include "supervisor/sandbox.h"
+#include "supervisor/worker.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 
 struct observe;
+
+/* What else there is to a sandbox's events. Any of them may be NULL. */
+struct observe_network {
+	/* The name behind a synthetic address, or NULL; as struct event_context has it. */
+	const char *(*name)(const void *arg, const uint8_t address[16]);
+	/* Told each event of the ring, after it was written. It may call what is below. */
+	void (*event)(void *arg, const struct event *event);
+	void *arg;
+};
 
 struct observe_options {
 	const char *name; /* of the sandbox */
@@ -34,6 +44,9 @@ struct observe_options {
 int observe_new(const struct observe_options *options, struct observe **ret_observe,
 		struct error *err);
 
+/* Before observe_attach(); what it points to is borrowed until observe_finish(). */
+void observe_set_network(struct observe *observe, const struct observe_network *network);
+
 /* Say that the sandbox runs, with its findings, and read its events from now on. */
 int observe_attach(struct observe *observe, const struct sandbox *sandbox, struct error *err);
 
@@ -42,6 +55,16 @@ int observe_fd(const struct observe *observe);
 
 /* Handle what waits. */
 void observe_consume(struct observe *observe);
+
+/* A decision that userspace took, as a record of the ring. After observe_attach(), as the next two.
+ */
+void observe_record(struct observe *observe, const void *data, size_t size);
+
+/* Somebody in the sandbox asked for a name that it does not get. */
+void observe_refusal(struct observe *observe, const struct worker_refusal *refusal);
+
+/* Something is wrong with what the sandbox is held by: a finding. */
+void observe_problem(struct observe *observe, const char *sentence);
 
 /* Write out what is buffered; to be called every EVENT_WRITER_FLUSH_MS. */
 void observe_flush(struct observe *observe);
