@@ -1,0 +1,245 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Names from end to end: the rows of rows.py, and what takes more than one act. Prints TAP.
+
+usage: suite.py FOLDER CGROUP [--outside] [PATTERN]     (by instance.sh)
+
+--outside tries the controls alone; PATTERN chooses rows.
+"""
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import rows
+from rows import CLIENT, CURL, EPERM, NO_NAME
+from sandbox import AT_ONCE, GUEST, Outside, Sandbox, Tap, left_behind
+from world import DEAD, MOVING, World, wait_for
+
+USES_NAME = re.compile(r"([a-z0-9.-]+\.test)", re.I)
+
+
+def control(row, outside, tap):
+    if row.outside is None:
+        return
+    done = outside.act(row.act)
+    tap.point(done.status == 0 and re.search(row.outside, done.text),
+              row.what + ": free outside", done)
+
+
+def try_row(row, world, inside, outside, tap):
+    name = USES_NAME.findall(row.act)[-1].lower() if row.verdict == "refused" or \
+        "REFUSED" in row.inside and USES_NAME.search(row.act) else None
+    asked = len(world.asked(name)) if name else 0
+    inside.mark()
+    done = inside.act(row.act)
+    good = re.search(row.inside, done.text) and (done.status == 0) == (row.verdict == "allowed")
+    notes = [done]
+    if row.verdict != "allowed" and done.ms > AT_ONCE:
+        good = False
+        notes.append("not at once")
+    if name and len(world.asked(name)) != asked:
+        good = False
+        notes.append("the server was asked for " + name)
+    if row.event and not inside.told(row.event):
+        good = False
+        notes += ["no event: " + row.event, inside.log()[inside.at:]]
+    tap.point(good, row.what, *notes)
+    control(row, outside, tap)
+
+
+def chosen(world, pattern):
+    for row in rows.rows(world):
+        if re.search(pattern, row.what) and (row.guest or not GUEST):
+            yield row
+
+
+def lacks(row, world):
+    needs = {"node ": "node", "ssh": "dropbear", "redis-cli": "redis-check-rdb", "git ": "git"}
+    for word, program in needs.items():
+        if word in row.act and program in world.missing:
+            return program
+    return None
+
+
+def reverse_name(address):
+    return ".".join(reversed(address.split("."))) + ".in-addr.arpa"
+
+
+def reverse(inside, tap):
+    """PTR of what was just given, in both families."""
+    given = inside.act(CLIENT + "dns both.svc.test A").text.split()
+    done = inside.act(CLIENT + "dns %s PTR" % reverse_name(given[2] if len(given) > 2 else "0.0.0.0"))
+    tap.point(re.search(r"^NOERROR PTR both\.svc\.test$", done.text),
+              "DNS: PTR of a synthetic IPv4 address", given, done)
+    given = inside.act(CLIENT + "dns both.svc.test AAAA").text.split()
+    digits = ""
+    if len(given) > 2:
+        import ipaddress
+
+        digits = ipaddress.ip_address(given[2]).reverse_pointer
+    done = inside.act(CLIENT + "dns %s PTR" % (digits or "none.test"))
+    tap.point(re.search(r"^NOERROR PTR both\.svc\.test$", done.text),
+              "DNS: PTR of a synthetic IPv6 address", given, done)
+
+
+def silence(inside, tap):
+    """A name whose server never answers keeps nobody else waiting, and ends by itself."""
+    slow = [inside.start(CURL + "http://%s.silent.test/" % letter) for letter in "abcdefgh"]
+    worst = 0
+    good = True
+    for _ in range(5):
+        done = inside.act(CURL + "http://both.svc.test/")
+        good = good and done.status == 0
+        fresh = inside.act(CURL + "http://n%d.wild.test/" % worst)
+        good = good and fresh.status == 0
+        worst = max(worst, done.ms, fresh.ms)
+    tap.point(good and worst < AT_ONCE, "names whose server never answers keep no other waiting",
+              "worst %d ms" % worst)
+    ends = [inside.wait(number) for number in slow]
+    tap.point(all(end.status in (6, 28) for end in ends), "and end without an answer", *ends)
+
+
+def moves(world, inside, outside, tap):
+    """Rebinding: a name that is admitted goes where no name may go, and comes back."""
+    plain, wild = MOVING
+
+    def get(name):
+        return CURL + "http://%s/" % name
+
+    for name in MOVING:
+        done = inside.act(get(name))
+        tap.point("reached one 203.0.113.10" in done.text, "%s is public" % name, done)
+    for address, where in (("169.254.169.254", "two"), ("127.0.0.1", "home"), ("::1", "home"),
+                           ("10.20.0.2", "two")):
+        world.move(address)
+        private = address.startswith("10.")
+        for name in MOVING:
+            # Earlier answers may live for their TTL, which was a second.
+            reached = "reached %s %s " % (where, address)
+            last = []
+
+            def settled(name=name, last=last, reached=reached):
+                last[:] = [inside.act(get(name))]
+                if private and name == plain:
+                    return reached in last[0].text
+                return "reached one 203.0.113.10" not in last[0].text
+
+            good = wait_for(settled, 40 if GUEST else 10) and last[0].ms < AT_ONCE
+            if private and name == plain:
+                tap.point(good, "%s moves to %s, where a name spelt out may be" % (name, address), *last)
+            else:
+                tap.point(good and last[0].status and reached not in last[0].text,
+                          "%s moves to %s and is denied" % (name, address), *last)
+            done = outside.act(get(name))
+            tap.point(reached in done.text, "%s at %s: free outside" % (name, address), done)
+    world.move("203.0.113.10")
+    for name in MOVING:
+        good = wait_for(
+            lambda: "reached one 203.0.113.10" in inside.act(get(name)).text, 40 if GUEST else 10)
+        tap.point(good, "%s comes back" % name)
+
+
+def content(world, inside, outside, tap):
+    """A listed binary whose content changes is no longer the one that was listed."""
+    binary = world.path("bin", "changing")
+    act = binary + " -sS --max-time 10 http://curl-only.svc.test/"
+    done = inside.act(act)
+    tap.point(done.status == 0 and "reached one" in done.text, "a listed copy of curl", done)
+    os.chmod(binary, 0o711)
+    os.chmod(binary, 0o755)
+    good = wait_for(lambda: inside.act(act).status == 0, 40 if GUEST else 10)
+    tap.point(good, "is the same after its mode changed")
+    with open(binary, "ab") as out:
+        out.write(b"\n")
+    inside.mark()
+    done = inside.act(act)
+    tap.point(done.status and done.ms < AT_ONCE and re.search("Couldn't connect|Failed to", done.text),
+              "and is denied when its content has changed", done)
+    tap.point(inside.told(rows.denied("changing", "curl-only.svc.test", 80)), "which the log tells",
+              inside.log()[inside.at:])
+    done = outside.act(act)
+    tap.point(done.status == 0, "outside it works", done)
+
+
+def dead_address(inside, tap):
+    """Of ten connections some meet the dead address first; each gets there in the end."""
+    tries = [inside.act(CLIENT + "retry many.svc.test 7") for _ in range(6)]
+    tap.point(all(done.status == 0 for done in tries) and
+              any(not done.text.endswith("try 1\n") for done in tries),
+              "the addresses of a name take turns, %s is dead: a retry succeeds" % DEAD, *tries)
+
+
+def several(world, policy, outside, tap):
+    """A second sandbox beside the first, under a policy of its own."""
+    second = Sandbox(world, policy, "second")
+    done = second.act(CURL + "http://denied.svc.test/")
+    tap.point(done.status == 0 and "reached one" in done.text,
+              "another sandbox under another policy has another name", done, second.why())
+    done = second.act(CURL + "http://both.svc.test/")
+    tap.point(done.status and done.ms < AT_ONCE and re.search(NO_NAME, done.text),
+              "and not the first one's", done)
+    return second
+
+
+def programs(world):
+    shutil.copy("/bin/bash", world.path("bin", "launcher"))
+    shutil.copy("/usr/bin/curl", world.path("bin", "changing"))
+    shutil.copy("/usr/bin/curl", world.path("tools", "fetch"))
+
+
+SECOND = """version: 1
+filesystem_policy: {include_workdir: true, read_only: [/usr, /etc]}
+process: {run_as_user: "60606", run_as_group: "60606"}
+network_policies:
+  only:
+    endpoints: [{host: denied.svc.test, port: 80}]
+    binaries: [{path: /usr/bin/curl}]
+"""
+
+
+def main():
+    folder, cgroup = sys.argv[1:3]
+    words = sys.argv[3:]
+    alone = "--outside" in words
+    pattern = "".join(word for word in words if not word.startswith("-"))
+    tap = Tap()
+    with World(folder) as world:
+        if not world.have("node"):
+            print("# no node here")
+        programs(world)
+        outside = Outside(world)
+        if alone:
+            for row in chosen(world, pattern):
+                control(row, outside, tap)
+            return tap.finish()
+        policy = world.write("policy.yaml", rows.policy(world))
+        inside = Sandbox(world, policy)
+        first = inside.act("true")
+        if not tap.point(first.status == 0, "an agent starts", first, inside.why()):
+            return tap.finish()
+        for row in chosen(world, pattern):
+            missing = lacks(row, world)
+            if missing:
+                tap.skip(row.what, "needs " + missing)
+            else:
+                try_row(row, world, inside, outside, tap)
+        if not pattern:
+            reverse(inside, tap)
+            dead_address(inside, tap)
+            silence(inside, tap)
+            moves(world, inside, outside, tap)
+            content(world, inside, outside, tap)
+            second = several(world, world.write("second.yaml", SECOND), outside, tap)
+            done = inside.act(CURL + "http://both.svc.test/")
+            tap.point(done.status == 0, "which goes on", done)
+            tap.point(second.end() == 0, "the second agent ends well", second.why())
+        tap.point(inside.end() == 0, "the agent ends well", inside.why())
+        outside.end()
+        left = left_behind(world, cgroup)
+        tap.point(not left, "nothing is left behind", *left)
+    return tap.finish()
+
+
+sys.exit(main())
