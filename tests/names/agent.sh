@@ -12,5 +12,6 @@ while read -r id command; do
 		echo "$id $? $(((${EPOCHREALTIME/./} - from) / 1000))"
 	) &
 done
+# shellcheck disable=SC2046
 kill $(jobs -p) 2>/dev/null
 wait
