@@ -21,7 +21,9 @@
 /*
  * Serve until the supervisor closes @channel, then return 0; a negative errno if that end says what
  * it must not, or if memory or descriptors cannot be had. @fds: one descriptor for each bit of
- * @sockets (WORKER_SOCKET_*), in the order of the bits. All are closed on return, O_NONBLOCK is
- * set on them. WORKER_READY is sent when queries are being answered.
+ * @sockets (WORKER_SOCKET_*), in the order of the bits. They and the channel are the worker's,
+ * which sets O_NONBLOCK on them; nothing is left to do afterwards but to end the process.
+ * WORKER_READY is sent when queries are being answered. It has up to 170 descriptors open
+ * (RLIMIT_NOFILE).
  */
 int worker_main(int channel, uint32_t sockets, const int fds[]);
