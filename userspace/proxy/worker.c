@@ -198,6 +198,8 @@ static int loop(struct worker *w)
 			r = handle(w, &events[i]);
 		if (w->now >= w->tick) {
 			responder_tick(w->responder, w->now);
+			/* Who is told just now that nothing came is not idle. */
+			dns_tcp_settle(w->tcp, w->now);
 			dns_tcp_tick(w->tcp, w->now);
 			relay_tick(w->relay, w->now);
 			w->tick = w->now + TICK_MS * 1000000ull;
