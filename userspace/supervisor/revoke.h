@@ -4,7 +4,8 @@
  * packets from the moment of the switch; this finds the sockets (sock_diag(7), with what the
  * programs wrote on them), judges each by the maps as a program would, and destroys those that are
  * not admitted, so that both ends know at once instead of waiting. All others are left alone, and
- * so is every socket that does not say that it is this sandbox's.
+ * so is every socket that does not say that it is this sandbox's. TCP only: a UDP socket is told by
+ * its next datagram, with EPERM.
  *
  * One for each sandbox, in the loop by its descriptor, a batch of sockets at a time. The sockets
  * are those of the network namespace that revoke_new() was called in. What goes wrong leaves a
