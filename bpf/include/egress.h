@@ -127,8 +127,10 @@ __attribute__((weak, noinline)) int egress_ask(struct destination *to, struct os
 	__u32 reason = endpoint_decide(endpoint, &caller), slot = to->slot;
 
 	/* Nobody there to ask: what is not known is denied as such. */
-	if (reason == OS_REASON_ASK && !bpf_map_lookup_elem(&os_worker, &slot))
-		return OS_REASON_BINARY;
+	if (reason == OS_REASON_ASK && !bpf_map_lookup_elem(&os_worker, &slot)) {
+		caller.unknown = 0;
+		return endpoint_decide(endpoint, &caller);
+	}
 	return reason;
 }
 

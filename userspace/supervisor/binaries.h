@@ -4,8 +4,8 @@
  * their content was at first use, and what is in os_binary about them.
  *
  *	load	exact paths are opened, globs expanded; a file is known by inode and ctime
- *	use	at the first connection that it takes part in, its SHA-256 is computed, by a thread
- *		of its own, and remembered
+ *	use	when it is first executed, or connects having been executed before, its SHA-256 is
+ *		computed, by a thread of its own, and remembered
  *	change	another ctime satisfies no rule. The SHA-256 is computed again: the same content is
  *		admitted again, any other, or one that was never seen before, is revoked until the
  *		policy is loaded anew, with one finding

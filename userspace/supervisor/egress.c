@@ -115,7 +115,7 @@ int egress_write(const struct kernel *kernel, uint32_t slot, uint32_t generation
 	if (r)
 		return r;
 	/* Looking for binaries is the dear part, and without an endpoint they open nothing. */
-	if (table.len || has_names(policy)) {
+	if (root_fd >= 0 && (table.len || has_names(policy))) {
 		r = egress_binaries_build(kernel, policy, root_fd, &binaries, err);
 		if (r)
 			return r;

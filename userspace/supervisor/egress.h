@@ -23,7 +23,8 @@ struct egress_report {
 };
 
 /*
- * @root_fd: the sandbox's root (O_PATH), in which binaries' paths and globs are resolved.
+ * @root_fd: the sandbox's root (O_PATH), in which binaries' paths and globs are resolved; -1: the
+ * binaries are written by binaries_write().
  * -ENOSPC, -E2BIG: a map is full, and nothing of this generation stays.
  */
 int egress_write(const struct kernel *kernel, uint32_t slot, uint32_t generation,

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Connections that wait for a verdict about their binaries. The kernel says who connected where; by
+ * what the files are called is looked up here, and then it is judged again as the kernel would.
+ */
+#include "common/cleanup.h"
+#include "endpoint.h"
+#include "bpf/include/identity.h"
+#include "supervisor/binaries_internal.h"
+#include "supervisor/egress_judge.h"
+
+#include <bpf/bpf.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+
+/* Processes of the host that are looked through for one that runs a file. */
+#define SCAN_MAX 8192
+
+struct record {
+	struct os_event event;
+	char path[OS_PROC_PATH_MAX];
+};
+
+static void fill_process(struct os_event *e, const struct os_flow *flow)
+{
+	_cleanup_close_ int dir = -1, comm = -1;
+	struct timespec now;
+	struct stat st;
+	char path[64];
+	ssize_t n;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	e->time = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	e->start_time = flow->start_time;
+	e->pid = flow->tgid;
+	e->exe = flow->exe;
+	snprintf(path, sizeof(path), "/proc/%u", flow->tgid);
+	dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return;
+	if (!fstat(dir, &st))
+		e->uid = st.st_uid;
+	comm = openat(dir, "comm", O_RDONLY | O_CLOEXEC);
+	n = comm < 0 ? 0 : read(comm, e->comm, sizeof(e->comm) - 1);
+	for (ssize_t i = 0; i < n; i++)
+		if (e->comm[i] == '\n')
+			e->comm[i] = '\0';
+}
+
+/* As the sandbox's ring would have it. Returns the record's size. */
+static size_t make_record(const struct binaries *b, const struct os_flow *flow,
+			  const struct os_proc *proc, struct record *ret)
+{
+	struct address asked;
+
+	*ret = (struct record){};
+	memcpy(&asked, flow->asked, sizeof(asked));
+	fill_process(&ret->event, flow);
+	ret->event.slot = b->options.slot;
+	ret->event.generation = b->current.generation;
+	ret->event.kind = OS_EVENT_NET;
+	ret->event.family = address_is_ipv4(&asked) ? AF_INET : AF_INET6;
+	ret->event.hook = ret->event.family == AF_INET ? OS_HOOK_CONNECT4 : OS_HOOK_CONNECT6;
+	ret->event.protocol = IPPROTO_TCP;
+	ret->event.port = flow->asked_port;
+	ret->event.endpoint = OS_EVENT_NO_ENDPOINT;
+	memcpy(ret->event.address, flow->asked, sizeof(ret->event.address));
+	if (!proc || proc->path_len > OS_PROC_PATH_MAX)
+		return sizeof(ret->event);
+	ret->event.flags = proc->path_flags;
+	ret->event.exe_len = proc->path_len;
+	memcpy(ret->path, proc->path, proc->path_len);
+	return sizeof(ret->event) + proc->path_len;
+}
+
+/* Where a record's executable is, as events tell it; NULL if that is not known. */
+static const char *path_of(struct binaries *b, const struct os_proc *proc)
+{
+	const struct event_context context = {
+		.sandbox = "", .path = mount_table_path, .path_arg = b->options.mounts};
+	struct record record = {.event = {
+					.kind = OS_EVENT_EXEC,
+					.hook = OS_HOOK_EXEC,
+					.verdict = OS_EVENT_ALLOWED,
+					.exe = proc->identity.exe.file,
+					.flags = proc->path_flags,
+					.exe_len = proc->path_len,
+				}};
+
+	if (!proc->path_len || proc->path_len > OS_PROC_PATH_MAX)
+		return NULL;
+	memcpy(record.path, proc->path, proc->path_len);
+	if (event_decode(&record, sizeof(record.event) + proc->path_len, &context, &b->event) ||
+	    b->event.exe_state != EVENT_PATH_FULL)
+		return NULL;
+	return b->event.exe;
+}
+
+/* An ancestor that executed before anybody listened, or too long ago, may still run. */
+static const char *path_by_scan(struct binaries *b, const struct os_file_id *file)
+{
+	int map = b->options.kernel->maps.proc;
+	struct os_proc proc;
+	uint32_t pid, *at = NULL;
+
+	for (unsigned int i = 0; i < SCAN_MAX && !bpf_map_get_next_key(map, at, &pid); i++) {
+		at = &pid;
+		if (!bpf_map_lookup_elem(map, &pid, &proc) && proc.slot == b->options.slot &&
+		    identity_file_equal(&proc.identity.exe.file, file))
+			return path_of(b, &proc);
+	}
+	return NULL;
+}
+
+static bool is_known(const struct binaries *b, const struct os_file_id *file)
+{
+	struct os_binary_key key = {
+		.slot = b->options.slot, .generation = b->current.generation, .file = *file};
+	struct os_binary entry;
+
+	return !bpf_map_lookup_elem(b->options.kernel->maps.binary, &key, &entry);
+}
+
+static void look_at_all(struct binaries *b, const struct os_proc *proc)
+{
+	const struct os_identity *identity = &proc->identity;
+
+	if (!is_known(b, &identity->exe.file))
+		binaries_look(b, &identity->exe.file, path_of(b, proc));
+	for (uint32_t i = 0; i < OS_ANCESTORS_MAX && i < identity->ancestors; i++) {
+		const struct os_file_id *file = &identity->ancestor[i].file;
+		const struct binaries_file *known;
+
+		if (is_known(b, file))
+			continue;
+		known = binaries_table_find(&b->table, file);
+		binaries_look(b, file, known && known->path ? known->path : path_by_scan(b, file));
+	}
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static bool is_synthetic(const struct address *address)
+{
+	if (address_is_ipv4(address))
+		return ADDRESS_BE32(address->word[3]) >> (32 - OS_SYNTHETIC_IPV4_PREFIX) ==
+		       OS_SYNTHETIC_IPV4 >> (32 - OS_SYNTHETIC_IPV4_PREFIX);
+	return address->word[0] == ADDRESS_BE32(OS_SYNTHETIC_IPV6_0) &&
+	       address->word[1] == ADDRESS_BE32(OS_SYNTHETIC_IPV6_1);
+}
+
+/* Where an admitted connection really goes: 0 or an enum os_reason. */
+static uint32_t real_address(struct binaries *b, const struct os_flow *flow,
+			     struct address *ret_real)
+{
+	struct os_name_key key = {.slot = b->options.slot,
+				  .generation = b->current.generation,
+				  .port = flow->asked_port};
+	struct address asked;
+	struct os_name name;
+
+	memcpy(&asked, flow->asked, sizeof(asked));
+	if (!is_synthetic(&asked)) {
+		if (address_is_never(&asked))
+			return OS_REASON_NEVER_ADDRESS;
+		*ret_real = asked;
+		return OS_REASON_NONE;
+	}
+	memcpy(key.address, flow->asked, sizeof(key.address));
+	if (bpf_map_lookup_elem(b->options.kernel->maps.name, &key, &name) || !name.count ||
+	    name.count > OS_NAME_REAL_MAX || name.expiry <= now_ns())
+		return OS_REASON_STALE_NAME;
+	memcpy(ret_real, name.real[(name.next + b->flows++) % name.count], sizeof(*ret_real));
+	return OS_REASON_NONE;
+}
+
+static int connect_to(const struct address *address, uint16_t port, int *ret_fd)
+{
+	struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+	struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(port)};
+	bool ipv4 = address_is_ipv4(address);
+	const struct sockaddr *to =
+		ipv4 ? (const struct sockaddr *)&four : (const struct sockaddr *)&six;
+	_cleanup_close_ int fd = -1;
+
+	memcpy(&four.sin_addr, &address->word[3], sizeof(four.sin_addr));
+	memcpy(&six.sin6_addr, address, sizeof(six.sin6_addr));
+	fd = socket(ipv4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, to, ipv4 ? sizeof(four) : sizeof(six)) && errno != EINPROGRESS)
+		return -errno;
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+/* 0 or an enum os_reason. */
+static uint32_t judge(struct binaries *b, const struct os_flow *flow, const struct os_proc *proc,
+		      uint32_t *ret_endpoint)
+{
+	struct egress_question question = {.slot = b->options.slot,
+					   .generation = b->current.generation,
+					   .port = flow->asked_port,
+					   .identity = &proc->identity};
+	uint32_t reason;
+
+	memcpy(question.address, flow->asked, sizeof(question.address));
+	look_at_all(b, proc);
+	reason = egress_judge(b->options.kernel, &question, ret_endpoint);
+	/* Nothing is left to be asked about, but what did not fit. */
+	return reason == OS_REASON_ASK ? OS_REASON_BINARY : reason;
+}
+
+int binaries_flow(void *binaries, const struct os_flow *flow, int *ret_fd)
+{
+	struct binaries *b = binaries;
+	const struct os_policy *policy = &b->options.kernel->policy[b->options.slot];
+	uint32_t reason = OS_REASON_IDENTITY;
+	struct address real = {};
+	struct record record;
+	struct os_proc proc;
+	size_t size;
+	int r = -EPERM, fd = -1;
+
+	if (flow->slot != b->options.slot)
+		return -EPERM;
+	/* In any other mode nobody is asked about: it has changed since. */
+	if (!binaries_sync(b) || policy->mode != OS_MODE_ENFORCE)
+		return -EPERM;
+	if (binaries_process(b, flow->tgid, flow->start_time, &proc) &&
+	    identity_file_equal(&proc.identity.exe.file, &flow->exe)) {
+		size = make_record(b, flow, &proc, &record);
+		reason = judge(b, flow, &proc, &record.event.endpoint);
+	} else {
+		size = make_record(b, flow, NULL, &record);
+	}
+	if (reason == OS_REASON_CHANGED)
+		binaries_compare(b, &proc.identity, flow->tgid);
+	if (reason == OS_REASON_NONE)
+		reason = real_address(b, flow, &real);
+	if (reason == OS_REASON_NONE) {
+		r = connect_to(&real, flow->asked_port, &fd);
+		if (memcmp(&real, flow->asked, sizeof(real)))
+			memcpy(record.event.real, &real, sizeof(real));
+	}
+	record.event.reason = (uint16_t)reason;
+	record.event.verdict = reason == OS_REASON_NONE ? OS_EVENT_ALLOWED : OS_EVENT_DENIED;
+	record.event.error = reason == OS_REASON_NONE ? 0 : -EPERM;
+	if (b->options.decided)
+		b->options.decided(b->options.arg, &record, size);
+	if (!r)
+		*ret_fd = fd;
+	return r;
+}
