@@ -45,6 +45,23 @@ $(BUILD)/tests/guest/egress/%: $(BUILD)/tests/native/egress/%
 	@mkdir -p $(@D)
 	cp $< $@
 
+# So is the identity test.
+IDENTITY_TEST  := $(BUILD)/tests/native/identity/driver $(BUILD)/tests/native/identity/act
+GUEST_IDENTITY := $(IDENTITY_TEST:$(BUILD)/tests/native/%=$(BUILD)/tests/guest/%)
+
+$(BUILD)/tests/native/identity/driver: $(patsubst %,$(BUILD)/obj/tests/native/identity/%.o,\
+                                         driver stage) $(BUILD)/libopenshell.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/tests/native/identity/act: $(BUILD)/obj/tests/native/identity/act.o
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^
+
+$(BUILD)/tests/guest/identity/%: $(BUILD)/tests/native/identity/%
+	@mkdir -p $(@D)
+	cp $< $@
+
 # One file is one program; the guest has the libraries that it was linked with.
 $(BUILD)/tests/guest/%: $(BUILD)/obj/tests/guest/%.o $(BUILD)/libopenshell.a
 	@mkdir -p $(@D)
@@ -74,8 +91,8 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.o $(BUILD)/libopenshell-fuzz.a
 
 .PHONY: unit native guest fuzzers tests
 unit: $(UNIT_TESTS)
-native: $(NATIVE_TESTS) $(EGRESS_TEST)
-guest: $(GUEST_TESTS) $(GUEST_EGRESS)
+native: $(NATIVE_TESTS) $(EGRESS_TEST) $(IDENTITY_TEST)
+guest: $(GUEST_TESTS) $(GUEST_EGRESS) $(GUEST_IDENTITY)
 fuzzers: $(FUZZERS)
 tests: all unit native guest fuzzers
 
