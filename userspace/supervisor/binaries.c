@@ -552,7 +552,7 @@ void binaries_event(struct binaries *b, const struct event *event)
 {
 	const struct os_event *raw = &event->raw;
 
-	if (!event->from_kernel || raw->slot != b->options.slot || !binaries_sync(b))
+	if (!event->decided || raw->slot != b->options.slot || !binaries_sync(b))
 		return;
 	if (raw->kind == OS_EVENT_EXEC && raw->hook == OS_HOOK_EXEC)
 		executed(b, event);

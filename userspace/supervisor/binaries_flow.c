@@ -5,6 +5,7 @@
  */
 #include "common/cleanup.h"
 #include "endpoint.h"
+#include "name.h"
 #include "bpf/include/identity.h"
 #include "supervisor/binaries_internal.h"
 #include "supervisor/egress_judge.h"
@@ -150,15 +151,6 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-static bool is_synthetic(const struct address *address)
-{
-	if (address_is_ipv4(address))
-		return ADDRESS_BE32(address->word[3]) >> (32 - OS_SYNTHETIC_IPV4_PREFIX) ==
-		       OS_SYNTHETIC_IPV4 >> (32 - OS_SYNTHETIC_IPV4_PREFIX);
-	return address->word[0] == ADDRESS_BE32(OS_SYNTHETIC_IPV6_0) &&
-	       address->word[1] == ADDRESS_BE32(OS_SYNTHETIC_IPV6_1);
-}
-
 /* Where an admitted connection really goes: 0 or an enum os_reason. */
 static uint32_t real_address(struct binaries *b, const struct os_flow *flow,
 			     struct address *ret_real)
@@ -170,17 +162,17 @@ static uint32_t real_address(struct binaries *b, const struct os_flow *flow,
 	struct os_name name;
 
 	memcpy(&asked, flow->asked, sizeof(asked));
-	if (!is_synthetic(&asked)) {
+	if (!name_is_synthetic(&asked)) {
 		if (address_is_never(&asked))
 			return OS_REASON_NEVER_ADDRESS;
 		*ret_real = asked;
 		return OS_REASON_NONE;
 	}
 	memcpy(key.address, flow->asked, sizeof(key.address));
-	if (bpf_map_lookup_elem(b->options.kernel->maps.name, &key, &name) || !name.count ||
-	    name.count > OS_NAME_REAL_MAX || name.expiry <= now_ns())
+	if (bpf_map_lookup_elem(b->options.kernel->maps.name, &key, &name) ||
+	    !name_is_fresh(&name, now_ns()) ||
+	    !name_pick(&name, name.next + b->flows++, &asked, ret_real))
 		return OS_REASON_STALE_NAME;
-	memcpy(ret_real, name.real[(name.next + b->flows++) % name.count], sizeof(*ret_real));
 	return OS_REASON_NONE;
 }
 

@@ -2,26 +2,12 @@
 #include "supervisor/egress_judge.h"
 
 #include "endpoint.h"
+#include "name.h"
 #include "bpf/include/identity.h"
 
 #include <bpf/bpf.h>
 #include <stdbool.h>
 #include <string.h>
-
-/* A name is entered once, under the IPv4 form of its synthetic addresses. */
-static void entered_address(const uint8_t *given, uint8_t *ret_address)
-{
-	struct address address;
-	uint32_t number;
-
-	memcpy(&address, given, sizeof(address));
-	number = ADDRESS_BE32(address.word[3]);
-	if (address.word[0] == ADDRESS_BE32(OS_SYNTHETIC_IPV6_0) &&
-	    address.word[1] == ADDRESS_BE32(OS_SYNTHETIC_IPV6_1) && !address.word[2] &&
-	    number <= OS_SYNTHETIC_MAX)
-		address = address_of_ipv4(ADDRESS_BE32(OS_SYNTHETIC_IPV4 + number));
-	memcpy(ret_address, &address, sizeof(address));
-}
 
 static bool find_endpoint(const struct kernel *kernel, const struct egress_question *q,
 			  struct os_endpoint *ret_endpoint)
@@ -32,9 +18,13 @@ static bool find_endpoint(const struct kernel *kernel, const struct egress_quest
 				    .slot = q->slot,
 				    .generation = q->generation,
 				    .port = q->port};
+	struct address address;
 
-	entered_address(q->address, exact.address);
-	memcpy(range.address, exact.address, sizeof(range.address));
+	memcpy(&address, q->address, sizeof(address));
+	if (name_is_synthetic(&address))
+		address = name_canonical(&address);
+	memcpy(exact.address, &address, sizeof(exact.address));
+	memcpy(range.address, &address, sizeof(range.address));
 	return !bpf_map_lookup_elem(kernel->maps.endpoint, &exact, ret_endpoint) ||
 	       !bpf_map_lookup_elem(kernel->maps.cidr, &range, ret_endpoint);
 }
