@@ -182,6 +182,8 @@ static __always_inline int judge(struct __sk_buff *skb, const int outgoing)
 			to.port = asked.port;
 		}
 		reason = egress_ask(&to, &sock->identity);
+		if (reason == OS_REASON_NONE && asked.port && !egress_keeps(&to, &real))
+			reason = OS_REASON_STALE_NAME;
 	}
 	if (policy.mode == OS_MODE_AUDIT)
 		return 1;

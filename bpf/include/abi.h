@@ -125,9 +125,18 @@ enum os_verdict {
 	OS_VERDICT_PROXY = 2,
 };
 
+/*
+ * A name's endpoint: which addresses its rules may admit. A connection goes to one of os_name, but
+ * one that exists when the policy changes may be where the name was earlier: it stays if the new
+ * policy does not limit that.
+ */
+#define OS_ENDPOINT_PUBLIC (1u << 0) /* private ones only if they are in os_name */
+#define OS_ENDPOINT_LISTED (1u << 1) /* none but those in os_name */
+
 struct os_endpoint {
 	__u32 endpoint; /* index into CompiledPolicy.endpoints, for events */
-	__u32 verdict;	/* enum os_verdict */
+	__u16 verdict;	/* enum os_verdict */
+	__u16 limits;	/* OS_ENDPOINT_* */
 	struct os_rule_mask rules;
 	/* Those of the rules whose binaries are globs: a binary not known yet is asked about. */
 	struct os_rule_mask ask;

@@ -93,6 +93,22 @@ static __always_inline int address_carries_ipv4(const struct address *a, __u32 *
 	return 0;
 }
 
+/* RFC 1918, RFC 6598. @v4 in host order. */
+static __always_inline int address_ipv4_is_private(__u32 v4)
+{
+	return v4 >> 24 == 10 || v4 >> 20 == 0xac1 || v4 >> 16 == 0xc0a8 || v4 >> 22 == 0x6440 >> 6;
+}
+
+/* Private or unique-local (RFC 4193), in every form that carries such an IPv4 address. */
+static __always_inline int address_is_private(const struct address *a)
+{
+	__u32 v4;
+
+	if (address_carries_ipv4(a, &v4) && address_ipv4_is_private(v4))
+		return 1;
+	return ADDRESS_BE32(a->word[0]) >> 25 == 0xfc >> 1;
+}
+
 /* Loopback is among them: a caller that lets a sandbox reach itself asks address_is_loopback(). */
 static __always_inline int address_is_never(const struct address *a)
 {

@@ -25,8 +25,8 @@ struct destination {
 	struct address address; /* as the agent gives it: synthetic, if it is a name */
 	__u32 slot;
 	__u32 generation;
-	__u16 port; /* host order */
-	__u16 pad;
+	__u16 port;	/* host order */
+	__u16 limits;	/* out: OS_ENDPOINT_* */
 	__u32 endpoint; /* out: index, or OS_EVENT_NO_ENDPOINT */
 };
 
@@ -80,6 +80,7 @@ __attribute__((weak, noinline)) int egress_ask(struct destination *to, struct os
 	if (!to || !identity)
 		return OS_REASON_IDENTITY;
 	to->endpoint = OS_EVENT_NO_ENDPOINT;
+	to->limits = 0;
 
 	struct os_endpoint_key exact = {
 		.slot = to->slot,
@@ -106,6 +107,7 @@ __attribute__((weak, noinline)) int egress_ask(struct destination *to, struct os
 	if (!endpoint)
 		return OS_REASON_NO_ENDPOINT;
 	to->endpoint = endpoint->endpoint;
+	to->limits = endpoint->limits;
 	if (identity_file_is_none(&identity->exe.file))
 		return OS_REASON_IDENTITY;
 
@@ -132,6 +134,25 @@ __attribute__((weak, noinline)) int egress_ask(struct destination *to, struct os
 		return endpoint_decide(endpoint, &caller);
 	}
 	return reason;
+}
+
+/* Whether what was admitted to @to, a name, may stay at @real: see name_keeps(). */
+__attribute__((weak, noinline)) int egress_keeps(const struct destination *to,
+						 const struct address *real)
+{
+	if (!to || !real)
+		return 0;
+	if (!to->limits)
+		return 1;
+
+	struct os_name_key key = {
+		.slot = to->slot,
+		.generation = to->generation,
+		.port = to->port,
+	};
+
+	__builtin_memcpy(key.address, &to->address, sizeof(key.address));
+	return name_keeps(to->limits, bpf_map_lookup_elem(&os_name, &key), real);
 }
 
 /*

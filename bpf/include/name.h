@@ -52,6 +52,19 @@ static __always_inline int name_has(const struct os_name *name, const struct add
 	return has;
 }
 
+/*
+ * Whether a connection that is at @real may stay there, by the limits of its endpoint and where its
+ * name is now (NULL = nowhere).
+ */
+static __always_inline int name_keeps(__u32 limits, const struct os_name *name,
+				      const struct address *real)
+{
+	if (!(limits & OS_ENDPOINT_LISTED) &&
+	    !(limits & OS_ENDPOINT_PUBLIC && address_is_private(real)))
+		return 1;
+	return name && name_has(name, real);
+}
+
 /* One of the addresses, by turns; 0 if there is none of the family that was asked for. */
 static __always_inline int name_pick(const struct os_name *name, __u32 turn,
 				     const struct address *asked, struct address *ret_real)

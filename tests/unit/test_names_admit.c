@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/cleanup.h"
+#include "name.h"
 #include "names_fixture.h"
 
 #include <setjmp.h>
@@ -181,6 +182,57 @@ static void rules_that_disagree_admit_nobody(void **state)
 	fixture_free(&f);
 }
 
+static struct address load(const char *text)
+{
+	struct address a;
+
+	memcpy(&a, address(text), sizeof(a));
+	return a;
+}
+
+/* What the kernel does with a connection when the policy changes. */
+static void where_a_connection_may_stay(void **state)
+{
+	const struct address public = load("192.0.2.1"), private = load("10.0.0.1"),
+			     hidden = load("64:ff9b::a00:1");
+	struct os_name at_public = {.count = 1}, at_private = {.count = 1};
+	static const struct {
+		const char *host, *allowed;
+		uint16_t port, limits;
+	} rows[] = {
+		{"a.example.org", NULL, 443, 0},
+		{"b.example.org", NULL, 6443, OS_ENDPOINT_PUBLIC},
+		{"*.example.com", NULL, 443, OS_ENDPOINT_PUBLIC},
+		{"c.example.org", "10.0.0.0/8", 443, OS_ENDPOINT_LISTED},
+	};
+	struct fixture f;
+
+	fixture_init(&f);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		fixture_add(&f, rows[i].host, rows[i].port, 0, rows[i].allowed);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const char *name = rows[i].host[0] == '*' ? "x.example.com" : rows[i].host;
+
+		assert_int_equal(admit(&f, name, rows[i].port, AT("10.0.0.1")).limits,
+				 rows[i].limits);
+	}
+	fixture_free(&f);
+
+	memcpy(at_public.real[0], &public, sizeof(public));
+	memcpy(at_private.real[0], &private, sizeof(private));
+	assert_true(name_keeps(0, NULL, &private));
+	assert_true(name_keeps(OS_ENDPOINT_PUBLIC, NULL, &public));
+	assert_false(name_keeps(OS_ENDPOINT_PUBLIC, NULL, &private));
+	assert_false(name_keeps(OS_ENDPOINT_PUBLIC, &at_public, &private));
+	assert_false(name_keeps(OS_ENDPOINT_PUBLIC, &at_private, &hidden));
+	assert_true(name_keeps(OS_ENDPOINT_PUBLIC, &at_private, &private));
+	assert_false(name_keeps(OS_ENDPOINT_LISTED, NULL, &public));
+	assert_false(name_keeps(OS_ENDPOINT_LISTED, &at_private, &public));
+	assert_true(name_keeps(OS_ENDPOINT_LISTED, &at_public, &public));
+	assert_true(name_keeps(OS_ENDPOINT_LISTED | OS_ENDPOINT_PUBLIC, &at_private, &private));
+	assert_false(name_keeps(OS_ENDPOINT_LISTED | OS_ENDPOINT_PUBLIC, &at_private, &public));
+}
+
 static void audit_mode_takes_what_is_not_forbidden(void **state)
 {
 	const struct names_addresses some =
@@ -199,6 +251,7 @@ int main(void)
 		cmocka_unit_test(ports_of_control_planes),
 		cmocka_unit_test(rules_count_that_admit_every_address),
 		cmocka_unit_test(rules_that_disagree_admit_nobody),
+		cmocka_unit_test(where_a_connection_may_stay),
 		cmocka_unit_test(audit_mode_takes_what_is_not_forbidden),
 	};
 

@@ -201,6 +201,12 @@ static void the_kernel_has_the_same_list(void **state)
 		"100.100.100.200",
 		"168.63.129.16",
 		"10.0.0.1",
+		"172.16.0.1",
+		"172.31.255.255",
+		"192.168.0.1",
+		"100.64.0.1",
+		"100.127.255.255",
+		"fc00::1",
 		"8.8.8.8",
 		"::",
 		"::1",
@@ -215,7 +221,8 @@ static void the_kernel_has_the_same_list(void **state)
 		"2001:db8::1",
 		"2002:808:808::",
 	};
-	unsigned int seed = 1, refused = 0;
+	unsigned int seed = 1, refused = 0, private = 0;
+	uint32_t v4;
 
 	for (size_t i = 0; i < ARRAY_LEN(near); i++) {
 		struct policy_cidr cidr;
@@ -234,9 +241,14 @@ static void the_kernel_has_the_same_list(void **state)
 			refused += !!address_is_never(&address);
 			if (!policy_cidr_never(&other) != !address_is_never(&address))
 				fail_msg("the kernel and the policy disagree near %s", near[i]);
+			if (policy_cidr_is_private(&other) != !!address_is_private(&address) &&
+			    (address_is_ipv4(&address) || !address_carries_ipv4(&address, &v4)))
+				fail_msg("not agreed on what is private near %s", near[i]);
+			private += policy_cidr_is_private(&other);
 		}
 	}
 	assert_true(refused > 10000);
+	assert_true(private > 10000);
 }
 
 static void private_networks(void **state)

@@ -19,14 +19,32 @@ static bool find_endpoint(const struct kernel *kernel, const struct egress_quest
 				    .generation = q->generation,
 				    .port = q->port};
 	struct address address;
+	bool synthetic;
 
 	memcpy(&address, q->address, sizeof(address));
-	if (name_is_synthetic(&address))
+	synthetic = name_is_synthetic(&address);
+	if (synthetic)
 		address = name_canonical(&address);
 	memcpy(exact.address, &address, sizeof(exact.address));
 	memcpy(range.address, &address, sizeof(range.address));
 	return !bpf_map_lookup_elem(kernel->maps.endpoint, &exact, ret_endpoint) ||
-	       !bpf_map_lookup_elem(kernel->maps.cidr, &range, ret_endpoint);
+	       (!synthetic && !bpf_map_lookup_elem(kernel->maps.cidr, &range, ret_endpoint));
+}
+
+/* egress_keeps() of the kernel's programs. */
+static bool keeps(const struct kernel *kernel, const struct egress_question *q, uint32_t limits)
+{
+	struct os_name_key key = {.slot = q->slot, .generation = q->generation, .port = q->port};
+	struct address real;
+	struct os_name name;
+	bool known;
+
+	if (!q->real || !limits)
+		return true;
+	memcpy(key.address, q->address, sizeof(key.address));
+	memcpy(&real, q->real, sizeof(real));
+	known = !bpf_map_lookup_elem(kernel->maps.name, &key, &name);
+	return name_keeps(limits, known ? &name : NULL, &real);
 }
 
 static void add_binary(const struct kernel *kernel, const struct egress_question *q,
@@ -47,6 +65,7 @@ uint32_t egress_judge(const struct kernel *kernel, const struct egress_question 
 	const struct os_identity *identity = question->identity;
 	struct endpoint_caller caller = {};
 	struct os_endpoint endpoint;
+	uint32_t reason;
 
 	if (ret_endpoint)
 		*ret_endpoint = OS_EVENT_NO_ENDPOINT;
@@ -61,5 +80,8 @@ uint32_t egress_judge(const struct kernel *kernel, const struct egress_question 
 	add_binary(kernel, question, &identity->exe, &caller);
 	for (uint32_t i = 0; i < OS_ANCESTORS_MAX && i < identity->ancestors; i++)
 		add_binary(kernel, question, &identity->ancestor[i], &caller);
-	return endpoint_decide(&endpoint, &caller);
+	reason = endpoint_decide(&endpoint, &caller);
+	if (reason == OS_REASON_NONE && !keeps(kernel, question, endpoint.limits))
+		return OS_REASON_STALE_NAME;
+	return reason;
 }

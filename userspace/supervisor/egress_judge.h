@@ -16,6 +16,8 @@ struct egress_question {
 	uint8_t address[16]; /* as the agent gave it, v4-mapped; synthetic ones as OS_SYNTHETIC_* */
 	uint16_t port;	     /* host order */
 	const struct os_identity *identity;
+	/* Where a connection to a name is already: it may have to end there. NULL = not asked. */
+	const uint8_t *real;
 };
 
 /* 0 or an enum os_reason. @ret_endpoint: its index, or OS_EVENT_NO_ENDPOINT. May be NULL. */

@@ -32,18 +32,9 @@ bool names_address_never(const uint8_t *bytes)
 
 bool names_address_private(const uint8_t *bytes)
 {
-	struct policy_cidr cidr = {.prefix = 128};
 	struct address address = load(bytes);
-	uint32_t v4;
 
-	memcpy(cidr.address, bytes, sizeof(cidr.address));
-	if (policy_cidr_is_private(&cidr))
-		return true;
-	if (!address_carries_ipv4(&address, &v4))
-		return false;
-	address = address_of_ipv4(ADDRESS_BE32(v4));
-	memcpy(cidr.address, &address, sizeof(cidr.address));
-	return policy_cidr_is_private(&cidr);
+	return address_is_private(&address);
 }
 
 static bool is_allowed(const struct names_endpoint *endpoint, const uint8_t *address)
@@ -78,6 +69,14 @@ uint32_t names_admit_any(const struct names_addresses *addresses)
 	return valid;
 }
 
+static uint16_t limits_of(const struct names_port *port)
+{
+	if (port->endpoint->allowed_len)
+		return OS_ENDPOINT_LISTED;
+	return port->endpoint->wildcard || policy_port_is_control(port->port) ? OS_ENDPOINT_PUBLIC
+									      : 0;
+}
+
 static uint32_t valid_for(const struct names_port *port, uint32_t possible,
 			  const struct names_addresses *addresses)
 {
@@ -104,6 +103,7 @@ struct names_verdict names_admit(const struct names_index *index, const struct n
 		if (valid_for(&group[i], possible, addresses) != verdict.valid)
 			continue;
 		verdict.rules.word[set / 64] |= UINT64_C(1) << set % 64;
+		verdict.limits |= limits_of(&group[i]);
 		if (!told)
 			verdict.endpoint = group[i].endpoint->index;
 		told = true;

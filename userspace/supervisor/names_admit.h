@@ -25,6 +25,7 @@ struct names_verdict {
 	uint32_t endpoint;	   /* of the policy, for events */
 	struct os_rule_mask rules; /* that admit the whole of `valid` */
 	struct os_rule_mask ask;   /* those of them with globs */
+	uint16_t limits;	   /* OS_ENDPOINT_* of these rules */
 };
 
 /*

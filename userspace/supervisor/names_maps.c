@@ -65,6 +65,7 @@ int names_maps_set_endpoint(const struct names_maps *maps, uint32_t number, uint
 	struct os_endpoint value = {
 		.endpoint = verdict->endpoint,
 		.verdict = OS_VERDICT_DIRECT,
+		.limits = verdict->limits,
 		.rules = verdict->rules,
 		.ask = verdict->ask,
 	};
