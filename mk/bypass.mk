@@ -4,7 +4,7 @@
 # what the VMs carry, because there they run by other kernels.
 
 BYPASS_DIR := $(BUILD)/tests/guest/bypass
-BYPASS     := $(patsubst %,$(BYPASS_DIR)/%,act bypass preload.so)
+BYPASS     := $(patsubst %,$(BYPASS_DIR)/%,act bypass hostile preload.so)
 
 # The egress test's way to spoof an executable is its own file.
 $(BYPASS_DIR)/act: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/bypass/act*.c) \
@@ -15,6 +15,11 @@ $(BYPASS_DIR)/act: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/bypass/act*.
 $(BYPASS_DIR)/bypass: $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/preload.c %/hostile.c \
                         $(wildcard tests/bypass/act*.c),$(wildcard tests/bypass/*.c))) \
                         $(BUILD)/libopenshell.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# Its worker_main() is linked before the archive's is looked for.
+$(BYPASS_DIR)/hostile: $(BUILD)/obj/tests/bypass/hostile.o $(BUILD)/libopenshell.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 

@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/wait.h>
 
 #define ACT_SECONDS 12
@@ -37,26 +38,34 @@ void act_say(const char *fmt, ...)
 	va_end(args);
 }
 
+/* Where this program is, by the name it was executed by: no other needs a right to /proc. */
 static int find_directory(void)
 {
+	const char *name = (const char *)getauxval(AT_EXECFN);
 	char self[PATH_MAX] = "";
 
-	if (readlink("/proc/self/exe", self, sizeof(self) - 1) <= 0)
+	if (name && name[0] == '/' && strncmp(name, "/dev/fd/", 8))
+		snprintf(self, sizeof(self), "%s", name);
+	else if (readlink("/proc/self/exe", self, sizeof(self) - 1) <= 0)
 		return -errno;
 	snprintf(directory, sizeof(directory), "%s", dirname(self));
 	return 0;
 }
 
+const char *act_beside(const char *name)
+{
+	static char path[2][PATH_MAX + 256];
+	static unsigned int next;
+	char *ret = path[next++ % 2];
+
+	snprintf(ret, sizeof(path[0]), "%s/%s", directory, name);
+	return strchr(name, '/') ? name : ret;
+}
+
 int act_execute(char **argv)
 {
-	char path[PATH_MAX + 256];
-
-	if (strchr(argv[0], '/'))
-		snprintf(path, sizeof(path), "%s", argv[0]);
-	else
-		snprintf(path, sizeof(path), "%s/%s", directory, argv[0]);
 	fflush(stdout);
-	execv(path, argv);
+	execv(act_beside(argv[0]), argv);
 	return -errno;
 }
 

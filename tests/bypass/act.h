@@ -62,5 +62,8 @@ int act_receive_fd(int socket, int *ret_fd);
 /* A unix stream socket at @path: listening, or connected within two seconds. */
 int act_unix(const char *path, bool serve, int *ret_fd);
 
-/* Become @argv[0], a program beside this one unless it has a slash. Returns only if that failed. */
+/* The path of a program beside this one, unless @name has a slash; in one of two static buffers. */
+const char *act_beside(const char *name);
+
+/* Become @argv[0] by act_beside(). Returns only if that failed. */
 int act_execute(char **argv);

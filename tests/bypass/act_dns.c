@@ -4,6 +4,7 @@
  * the C library. In a name `%XX` is a byte, so that labels may hold anything.
  */
 #include "act.h"
+#include "act_query.h"
 #include "common/cleanup.h"
 
 #include <arpa/inet.h>
@@ -13,146 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-#define QUERY_ID 0x4242
-
-struct query {
-	unsigned char data[2048];
-	size_t len;
-};
-
-static int hex(char c)
-{
-	return isdigit((unsigned char)c) ? c - '0' : (tolower((unsigned char)c) - 'a') + 10;
-}
-
-/* @text as labels. Empty labels and long ones are written as asked: that is what is tested. */
-static void put_name(struct query *q, const char *text)
-{
-	size_t start = q->len++;
-
-	for (; *text; text++) {
-		if (*text == '.') {
-			q->data[start] = (unsigned char)(q->len - start - 1);
-			start = q->len++;
-		} else if (*text == '%' && isxdigit((unsigned char)text[1]) &&
-			   isxdigit((unsigned char)text[2])) {
-			q->data[q->len++] = (unsigned char)(hex(text[1]) << 4 | hex(text[2]));
-			text += 2;
-		} else {
-			q->data[q->len++] = (unsigned char)*text;
-		}
-		if (q->len > sizeof(q->data) - 64)
-			break;
-	}
-	q->data[start] = (unsigned char)(q->len - start - 1);
-	/* A name that ends with a dot has its root already. */
-	if (q->data[start])
-		q->data[q->len++] = 0;
-}
-
-static void put16(struct query *q, unsigned int value)
-{
-	q->data[q->len++] = (unsigned char)(value >> 8);
-	q->data[q->len++] = (unsigned char)value;
-}
-
-static const struct {
-	const char *name;
-	unsigned int number;
-} types[] = {
-	{"A", 1},     {"NS", 2},     {"CNAME", 5},  {"SOA", 6},	  {"NULL", 10},
-	{"PTR", 12},  {"MX", 15},    {"TXT", 16},   {"AAAA", 28}, {"SRV", 33},
-	{"SVCB", 64}, {"HTTPS", 65}, {"AXFR", 252}, {"ANY", 255},
-};
-
-static unsigned int type_of(const char *name)
-{
-	for (size_t i = 0; i < ARRAY_LEN(types); i++)
-		if (!strcmp(types[i].name, name))
-			return types[i].number;
-	return (unsigned int)act_number(name);
-}
-
-static void make_query(const char *name, const char *type, struct query *q)
-{
-	q->len = 0;
-	put16(q, QUERY_ID);
-	put16(q, 0x0100); /* recursion desired */
-	put16(q, 1);
-	put16(q, 0);
-	put16(q, 0);
-	put16(q, 0);
-	put_name(q, name);
-	put16(q, type_of(type));
-	put16(q, 1);
-}
-
-/* Past one name, compressed or not; 0 if it leaves the message. */
-static size_t skip_name(const unsigned char *data, size_t len, size_t at)
-{
-	while (at < len && data[at]) {
-		if (data[at] >= 0xc0)
-			return at + 2;
-		at += data[at] + 1u;
-	}
-	return at + 1;
-}
-
-static unsigned int get16(const unsigned char *data)
-{
-	return (unsigned int)data[0] << 8 | data[1];
-}
-
-/* Say what an answer says: rcode, the question's text, addresses. */
-static int say_answer(const unsigned char *data, size_t len, const struct query *q)
-{
-	static const char *const rcodes[] = {"NOERROR",	 "FORMERR", "SERVFAIL",
-					     "NXDOMAIN", "NOTIMP",  "REFUSED"};
-	unsigned int rcode, count;
-	size_t at = 12;
-
-	if (len < 12 || get16(data) != QUERY_ID || !(data[2] & 0x80))
-		return -EPROTO;
-	rcode = data[3] & 0xf;
-	count = get16(data + 6);
-	act_say("rcode=%s", rcode < ARRAY_LEN(rcodes) ? rcodes[rcode] : "other");
-	if (data[2] & 2)
-		act_say("truncated");
-	act_say("answers=%u", count);
-	if (get16(data + 4) == 1 && q) {
-		size_t question = q->len - 16;
-
-		act_say("question=%s",
-			len >= 12 + question && !memcmp(data + 12, q->data + 12, question)
-				? "same"
-				: "other");
-	}
-	for (unsigned int i = get16(data + 4); i; i--)
-		at = skip_name(data, len, at) + 4;
-	for (; count && at + 12 < len; count--) {
-		char text[INET6_ADDRSTRLEN];
-		unsigned int type, size;
-
-		at = skip_name(data, len, at);
-		if (at + 10 > len)
-			return -EPROTO;
-		type = get16(data + at);
-		size = get16(data + at + 8);
-		at += 10;
-		if (at + size > len)
-			return -EPROTO;
-		if (type == 1 && size == 4)
-			act_say("a=%s", inet_ntop(AF_INET, data + at, text, sizeof(text)));
-		else if (type == 28 && size == 16)
-			act_say("aaaa=%s", inet_ntop(AF_INET6, data + at, text, sizeof(text)));
-		else
-			act_say("type=%u", type);
-		at += size;
-	}
-	return 0;
-}
-
-static int exchange_udp(const struct sockaddr_storage *to, socklen_t len, const struct query *q)
+static int exchange_udp(const struct sockaddr_storage *to, socklen_t len, const struct act_query *q)
 {
 	struct sockaddr_storage from;
 	socklen_t from_len = sizeof(from);
@@ -167,12 +29,12 @@ static int exchange_udp(const struct sockaddr_storage *to, socklen_t len, const 
 	n = recvfrom(fd, answer, sizeof(answer), 0, (struct sockaddr *)&from, &from_len);
 	if (n < 0)
 		return -errno;
-	r = say_answer(answer, (size_t)n, q);
+	r = act_query_say(answer, (size_t)n, q);
 	act_say("from=%s", act_address_text(&from));
 	return r;
 }
 
-static int exchange_tcp(const struct sockaddr_storage *to, socklen_t len, const struct query *q)
+static int exchange_tcp(const struct sockaddr_storage *to, socklen_t len, const struct act_query *q)
 {
 	unsigned char data[4096];
 	int fd = act_socket(to->ss_family, SOCK_STREAM), r;
@@ -188,18 +50,18 @@ static int exchange_tcp(const struct sockaddr_storage *to, socklen_t len, const 
 	memcpy(data + 2, q->data, q->len);
 	if (send(fd, data, q->len + 2, MSG_NOSIGNAL) < 0)
 		return -errno;
-	while (have < 2 || have < get16(data) + 2u) {
+	while (have < 2 || have < act_get16(data) + 2u) {
 		n = recv(fd, data + have, sizeof(data) - have, 0);
 		if (n <= 0)
 			return n ? -errno : -EPIPE;
 		have += (size_t)n;
 	}
-	r = say_answer(data + 2, have - 2, q);
+	r = act_query_say(data + 2, have - 2, q);
 	act_say_ends(fd);
 	return r;
 }
 
-static int exchange(char **arg, const struct query *q)
+static int exchange(char **arg, const struct act_query *q)
 {
 	struct sockaddr_storage to;
 	socklen_t len = act_address(arg[0], "53", &to);
@@ -210,20 +72,20 @@ static int exchange(char **arg, const struct query *q)
 /* dns SERVER udp|tcp NAME TYPE */
 static int do_dns(char **arg)
 {
-	struct query q;
+	struct act_query q;
 
-	make_query(arg[2], arg[3], &q);
+	act_query_make(arg[2], arg[3], &q);
 	return exchange(arg, &q);
 }
 
 /* dns-bytes SERVER udp|tcp HEX: a message of any bytes after the id */
 static int do_dns_bytes(char **arg)
 {
-	struct query q = {};
+	struct act_query q = {};
 
-	put16(&q, QUERY_ID);
+	act_query_put16(&q, QUERY_ID);
 	for (const char *c = arg[2]; c[0] && c[1]; c += 2)
-		q.data[q.len++] = (unsigned char)(hex(c[0]) << 4 | hex(c[1]));
+		q.data[q.len++] = (unsigned char)(act_hex(c[0]) << 4 | act_hex(c[1]));
 	return exchange(arg, &q);
 }
 
@@ -232,13 +94,13 @@ static int do_dns_port(char **arg)
 {
 	struct sockaddr_storage to;
 	socklen_t len = act_address(arg[0], arg[1], &to);
-	struct query q;
+	struct act_query q;
 
-	make_query(arg[2], "A", &q);
+	act_query_make(arg[2], "A", &q);
 	return exchange_udp(&to, len, &q);
 }
 
-static unsigned int ask_once(int fd, const struct query *q)
+static unsigned int ask_once(int fd, const struct act_query *q)
 {
 	unsigned char answer[2048];
 
@@ -254,7 +116,7 @@ static int do_dns_many(char **arg)
 	socklen_t len = act_address(arg[0], "53", &to);
 	int count = act_number(arg[1]), fd = act_socket(to.ss_family, SOCK_DGRAM);
 	unsigned int answered = 0, refused = 0, other = 0;
-	struct query q;
+	struct act_query q;
 
 	if (fd < 0)
 		return fd;
@@ -264,7 +126,7 @@ static int do_dns_many(char **arg)
 		char name[256];
 
 		snprintf(name, sizeof(name), "x%06x.%s", (unsigned int)(rand() & 0xffffff), arg[2]);
-		make_query(name, "A", &q);
+		act_query_make(name, "A", &q);
 		switch (ask_once(fd, &q)) {
 		case 0:
 			answered++;
@@ -276,7 +138,7 @@ static int do_dns_many(char **arg)
 			other++;
 		}
 	}
-	make_query(arg[3], "A", &q);
+	act_query_make(arg[3], "A", &q);
 	act_say("answered=%u refused=%u other=%u then=%u", answered, refused, other,
 		ask_once(fd, &q));
 	return 0;
@@ -293,7 +155,7 @@ static int do_dns_forge(char **arg)
 	socklen_t len = act_address(arg[0], "53", &to), own_len = sizeof(own), from_len;
 	int asks = act_socket(AF_INET, SOCK_DGRAM), forger = act_socket(AF_INET, SOCK_DGRAM);
 	unsigned char answer[2048];
-	struct query q;
+	struct act_query q;
 	ssize_t n;
 
 	if (asks < 0 || forger < 0)
@@ -301,7 +163,7 @@ static int do_dns_forge(char **arg)
 	if (bind(asks, (struct sockaddr *)&own, sizeof(own)) ||
 	    getsockname(asks, (struct sockaddr *)&own, &own_len))
 		return -errno;
-	make_query(arg[1], "A", &q);
+	act_query_make(arg[1], "A", &q);
 	q.data[2] |= 0x80;
 	if (sendto(forger, q.data, q.len, 0, (struct sockaddr *)&own, sizeof(own)) < 0)
 		act_say("forger=%s", strerrorname_np(errno));
@@ -313,7 +175,7 @@ static int do_dns_forge(char **arg)
 		n = recvfrom(asks, answer, sizeof(answer), 0, (struct sockaddr *)&from, &from_len);
 		if (n < 0)
 			break;
-		act_say("answers=%u from=%s", get16(answer + 6), act_address_text(&from));
+		act_say("answers=%u from=%s", act_get16(answer + 6), act_address_text(&from));
 	}
 	return 0;
 }

@@ -6,7 +6,6 @@
 #include "common/cleanup.h"
 
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <linux/sched.h>
 #include <signal.h>
@@ -21,19 +20,6 @@
 #include <unistd.h>
 
 #include "../native/egress/act.h"
-
-/* The path of a program beside this one, in one of two static buffers. */
-static const char *beside(const char *name)
-{
-	static char path[2][PATH_MAX + 64];
-	static unsigned int next;
-	char self[PATH_MAX] = "", *ret = path[next++ % 2];
-
-	if (readlink("/proc/self/exe", self, sizeof(self) - 1) <= 0)
-		return name;
-	snprintf(ret, sizeof(path[0]), "%s/%s", dirname(self), name);
-	return strchr(name, '/') ? name : ret;
-}
 
 /* exec PROGRAM ACT..: in place */
 static int do_exec(char **arg)
@@ -59,7 +45,7 @@ static int do_fork_exec(char **arg)
 /* exec-fd PROGRAM ACT..: by execveat() on its descriptor, under another name */
 static int do_exec_fd(char **arg)
 {
-	int fd = open(beside(arg[0]), O_RDONLY | O_CLOEXEC);
+	int fd = open(act_beside(arg[0]), O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
 		return -errno;
@@ -87,7 +73,7 @@ static int do_exec_memfd(char **arg)
 
 	if (fd < 0)
 		return -errno;
-	r = copy(beside(arg[0]), fd);
+	r = copy(act_beside(arg[0]), fd);
 	if (r)
 		return r;
 	syscall(SYS_execveat, fd, "", arg, environ, AT_EMPTY_PATH);
@@ -105,7 +91,7 @@ static int do_exec_copy(char **arg)
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
 	if (fd < 0)
 		return -errno;
-	r = copy(beside(arg[1]), fd);
+	r = copy(act_beside(arg[1]), fd);
 	close(fd);
 	if (r)
 		return r;
@@ -120,7 +106,7 @@ static int do_exec_symlink(char **arg)
 
 	snprintf(path, sizeof(path), "%s/link", arg[0]);
 	unlink(path);
-	if (symlink(beside(arg[1]), path))
+	if (symlink(act_beside(arg[1]), path))
 		return -errno;
 	execv(path, arg + 1);
 	return -errno;
@@ -132,20 +118,20 @@ static int do_hardlink(char **arg)
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s/hardlink", arg[0]);
-	return act_result(link(beside(arg[1]), path));
+	return act_result(link(act_beside(arg[1]), path));
 }
 
 /* replace PROGRAM: write over an admitted file */
 static int do_replace(char **arg)
 {
-	return act_result(open(beside(arg[0]), O_WRONLY | O_CLOEXEC));
+	return act_result(open(act_beside(arg[0]), O_WRONLY | O_CLOEXEC));
 }
 
 /* loader PROGRAM ACT..: its code, by the dynamic loader as the program */
 static int do_loader(char **arg)
 {
 	static const char loader[] = "/lib64/ld-linux-x86-64.so.2";
-	char *argv[ACT_ARGS_MAX + 3] = {(char *)loader, (char *)beside(arg[0])};
+	char *argv[ACT_ARGS_MAX + 3] = {(char *)loader, (char *)act_beside(arg[0])};
 
 	for (size_t i = 1; i <= ACT_ARGS_MAX && arg[i]; i++)
 		argv[i + 1] = arg[i];
@@ -295,7 +281,7 @@ socklen_t parse_address(const char *address, const char *port, struct sockaddr_s
 /* spoof PROGRAM ADDRESS PORT: have the link behind /proc/self/exe changed, then connect */
 static int do_spoof(char **arg)
 {
-	char *argv[] = {"spoof", (char *)beside(arg[0]), arg[1], arg[2], NULL};
+	char *argv[] = {"spoof", (char *)act_beside(arg[0]), arg[1], arg[2], NULL};
 	int answer[2], r;
 	pid_t pid;
 

@@ -32,7 +32,21 @@ static const char main_policy[] =
 	"  names:\n"
 	"    endpoints:\n"
 	"      - {host: allowed.test, port: 8000}\n"
-	"      - {host: second.test, port: 8000}\n"
+	"      - {host: second.test, ports: [8000, 443]}\n"
+	"      - {host: under_score.test, port: 8000}\n"
+	"      - {host: xn--bcher-kva.test, port: 8000}\n"
+	"      - {host: short.test, port: 8000}\n"
+	"      - {host: rebinds.test, port: 8000}\n"
+	"      - {host: moves.test, port: 8000}\n"
+	"      - {host: metadata.test, port: 8000}\n"
+	"      - {host: loopback.test, port: 8100}\n"
+	"      - {host: mapped.test, port: 8100}\n"
+	"      - {host: synthetic.test, port: 8000}\n"
+	"      - {host: mixed.test, port: 8000}\n"
+	"      - {host: private.test, port: 8000}\n"
+	"      - {host: in-hosts.test, port: 8000}\n"
+	"      - {host: '*.wild.test', port: 8000}\n"
+	"      - {host: '*.tunnel.test', port: 8000}\n"
 	"    binaries: [{path: '@/agents/admitted'}]\n"
 	"  parents:\n"
 	"    endpoints:\n"
@@ -46,7 +60,10 @@ static const char second_policy[] =
 	"process: {run_as_user: '1500', run_as_group: '1500'}\n"
 	"network_policies:\n"
 	"  literal:\n"
-	"    endpoints: [{host: 10.77.0.3, port: 8001}]\n"
+	"    endpoints:\n"
+	"      - {host: 10.77.0.3, port: 8001}\n"
+	"      - {host: first.test, port: 8000}\n"
+	"      - {host: denied.test, port: 8000}\n"
 	"    binaries: [{path: '@/agents/admitted'}]\n";
 
 static const char strict_policy[] =
@@ -143,7 +160,7 @@ void row_run(const struct row *row)
 	bool is_outside = !(row->flags & ROW_NOT_OUTSIDE), ok;
 	struct event_counters before;
 	uint64_t denied;
-	unsigned int left;
+	unsigned int left, asked;
 	int wanted = (row->flags & ROW_LSM_EACCES) && stage_has_lsm() ? EACCES : row->wanted;
 
 	if (is_outside) {
@@ -154,10 +171,12 @@ void row_run(const struct row *row)
 		}
 	}
 	world_left();
+	asked = atomic_load(&world_seen()->queries);
 	stage_counters(&before);
 	in = stage_ask(&actors[row->who], row->act);
 	denied = denied_since(&before);
 	left = world_left();
+	asked = atomic_load(&world_seen()->queries) - asked;
 	if (row->control)
 		control = stage_ask(&actors[row->who], row->control);
 
@@ -165,6 +184,8 @@ void row_run(const struct row *row)
 	ok = ok && control.error == 0 && says(&control, row->control_says);
 	ok = ok && out.error == row->outside_wanted &&
 	     (!is_outside || says(&out, row->outside_says));
+	if (row->flags & ROW_UNASKED)
+		ok = ok && !asked && !left;
 	if (row->wanted)
 		ok = ok && (in.ms < DENIED_MS || wanted == EAGAIN) &&
 		     left <= (row->flags & ROW_SENDS ? 1u : 0u) &&
@@ -178,7 +199,7 @@ void row_run(const struct row *row)
 		print_answer("where it is granted", &control, 0, row->control_says);
 	if (is_outside)
 		print_answer("outside", &out, row->outside_wanted, row->outside_says);
-	printf("#   left the host: %u\n", left);
+	printf("#   left the host: %u, asked of its resolver: %u\n", left, asked);
 	print_hooks("denied", denied);
 	print_hooks("should deny", row->hooks);
 }
@@ -204,6 +225,12 @@ static void run_datagram(void)
 	rows_run(rows_datagram, rows_datagram_len);
 }
 
+static void run_names(void)
+{
+	if (names_known())
+		rows_run(rows_name, rows_name_len);
+}
+
 static void run_identity(void)
 {
 	rows_run(rows_identity, rows_identity_len);
@@ -215,7 +242,10 @@ static const struct {
 } parts[] = {
 	{"matrix", matrix_run},		  {"connect", run_connect},
 	{"datagram", run_datagram},	  {"socket", run_sockets},
-	{"identity", run_identity},	  {"pass", special_sockets},
+	{"identity", run_identity},	  {"name", run_names},
+	{"resolver", resolvers_run},	  {"tunnel", special_tunnel},
+	{"rebind", special_rebind},	  {"worker", special_worker},
+	{"hostile", special_hostile},	  {"pass", special_sockets},
 	{"inherited", special_inherited}, {"ingress", special_ingress},
 	{"recycled", special_recycled},
 };
@@ -238,6 +268,7 @@ int main(int argc, char **argv)
 	stage_spawn(STAGE_HOST, NULL, STAGE_UID, &actors[WHO_USER]);
 	stage_spawn(STAGE_HOST, NULL, 0, &actors[WHO_ROOT]);
 	stage_spawn(STAGE_OUTSIDE, NULL, STAGE_UID, &actors[WHO_STRANGER]);
+	names_learn();
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
 		if (strstr(parts[i].name, part))
 			parts[i].run();

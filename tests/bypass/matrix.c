@@ -75,6 +75,19 @@ static const struct target {
 	{"DoH at a public resolver", "admitted", "8.8.8.8", "2001:4860:4860::8888", "443", EPERM,
 	 NULL, NULL, false},
 	{"multicast DNS", "admitted", "224.0.0.251", "ff02::fb", "5353", EPERM, NULL, NULL, true},
+	{"an admitted name", "admitted", "{allowed4}", "{allowed6}", "8000", 0, "11.22.33.1",
+	 "2600:77::1", false},
+	{"an admitted name's second port", "admitted", "{second4}", "{second6}", "443", 0,
+	 "11.22.33.2", "2600:77::2", false},
+	{"an admitted name's other port", "admitted", "{allowed4}", "{allowed6}", "8001", EPERM,
+	 NULL, NULL, false},
+	{"another name's port", "admitted", "{allowed4}", "{allowed6}", "443", EPERM, NULL, NULL,
+	 false},
+	{"the name's real address", "admitted", "11.22.33.1", "2600:77::1", "8000", EPERM, NULL,
+	 NULL, false},
+	{"a name by another binary", "other", "{allowed4}", "{allowed6}", "8000", EPERM, NULL, NULL,
+	 false},
+	{"another binary's name", "admitted", "{parent4}", NULL, "8000", EPERM, NULL, NULL, false},
 	{"a synthetic address of nobody's", "admitted", "198.19.255.254",
 	 "fd6f:7065:6e73:6865::1:fffe", "8000", EPERM, NULL, NULL, false},
 };
@@ -89,6 +102,8 @@ static void run_one(const struct way *way, const struct target *target, bool ipv
 			       : ipv6			? " fd77::2 8000"
 							: " 10.77.0.2 8000";
 
+	if (address && address[0] == '{' && !names_known())
+		return;
 	if (!address || (way->flags & (ipv6 ? ONLY_IPV4 : ONLY_IPV6)))
 		return;
 	/* What a binary may not do at all it cannot do first. */

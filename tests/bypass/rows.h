@@ -38,6 +38,8 @@ extern struct actor actors[WHO_MAX];
 #define ROW_NOT_OUTSIDE (1u << 2)
 /* Root does it outside. */
 #define ROW_ROOT (1u << 3)
+/* Nothing of it reaches the host's resolvers, nor anybody else. */
+#define ROW_UNASKED (1u << 5)
 /* BPF-LSM denies it before anything else, with EACCES. */
 #define ROW_LSM_EACCES (1u << 4)
 
@@ -67,6 +69,19 @@ extern const size_t rows_socket_len, rows_connect_len, rows_identity_len, rows_d
 
 /* Every way to reach an address, to every kind of address. */
 void matrix_run(void);
+
+/*
+ * Ask the responder for the names of the policy, so that `{NAME4}` and `{NAME6}` are their
+ * synthetic addresses: allowed, second, parent and others (names.c). False: names are not served.
+ */
+void names_learn(void);
+bool names_known(void);
+/* Every kind of resolver, over UDP and TCP. */
+void resolvers_run(void);
+void special_tunnel(void);
+void special_rebind(void);
+void special_worker(void);
+void special_hostile(void);
 
 /* What takes two, or a sandbox of its own. */
 void special_sockets(void);

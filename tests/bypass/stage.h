@@ -35,12 +35,17 @@ void stage_close(void);
 
 /* The stage's directory. In it: bin, agents, work (the sandboxes' own), logs. */
 const char *stage_directory(void);
+/* A path in it, in one of sixteen static buffers. */
+const char *stage_path(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*
  * Start a sandbox under a policy: text with `@` for the directory. @options: words for the command
  * line, or NULL. @ret_actor is at its other end.
  */
 void stage_run(const char *name, const char *policy, const char *options, struct actor *ret_actor);
+
+/* A directory like bin/ with @program of the agents' directory for openshell-proxy; NULL: none. */
+void stage_replace(const char *bin, const char *program);
 
 /* The same with other programs in place of bin/: false, and what it said in logs/NAME.err. */
 bool stage_try(const char *name, const char *bin, const char *policy, struct actor *ret_actor);

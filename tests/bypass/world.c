@@ -51,6 +51,7 @@ static const char there[] = "link set lo up\n"
 
 /* Where names are. `.test` is answered by this server alone. */
 static const struct server_name names[] = {
+	{"first.test", {"11.22.33.10"}, {}, NULL, 60},
 	{"allowed.test", {"11.22.33.1"}, {"2600:77::1"}, NULL, 60},
 	{"second.test", {"11.22.33.2"}, {"2600:77::2"}, NULL, 60},
 	{"same-address.test", {"11.22.33.1"}, {"2600:77::1"}, NULL, 60},
