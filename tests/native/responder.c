@@ -227,9 +227,11 @@ static void it_starts_small(void)
 {
 	long private_kib = worker_child_number(&worker, "smaps_rollup", "Private_Clean:") +
 			   worker_child_number(&worker, "smaps_rollup", "Private_Dirty:");
-	long before = worker_child_number(&worker, "status", "voluntary_ctxt_switches:");
+	long before;
 
 	ok(private_kib > 0 && private_kib <= 2048, "idle, it has %ld KiB of its own", private_kib);
+	usleep(200000);
+	before = worker_child_number(&worker, "status", "voluntary_ctxt_switches:");
 	usleep(1200000);
 	ok(worker_child_number(&worker, "status", "voluntary_ctxt_switches:") == before,
 	   "idle, it sleeps");
@@ -426,7 +428,7 @@ static void nonsense_is_no_question(void)
 			while (pull(fd, 0).size)
 				answers++;
 	}
-	while (pull(fd, QUIET_MS).size)
+	while (pull(fd, DRAIN_MS).size)
 		answers++;
 	ok(answers > 1000 && serves(), "after 20000 random packets (%u answers) it serves",
 	   answers);
@@ -461,12 +463,12 @@ static void many_wait_for_one_question(void)
 static void a_flood_of_names_is_bounded(void)
 {
 	static uint32_t ids[RESPONDER_ASKS + 1];
-	int fd = client_socket(false, SOCK_DGRAM, worker.port[UDP4]), size = 1 << 20;
+	int fd = client_socket(false, SOCK_DGRAM, worker.port[UDP4]), size = 8 << 20;
 	unsigned int failed = 0, asks = 0, found = 0;
 	union worker_message m;
 	struct packet answer;
 
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
 	for (unsigned int i = 0; i < 2000; i++) {
 		struct packet query;
 		char name[32];
@@ -480,15 +482,15 @@ static void a_flood_of_names_is_bounded(void)
 				failed += rcode(&answer) == 2;
 		}
 	}
-	while ((answer = pull(fd, QUIET_MS)).size)
+	while ((answer = pull(fd, DRAIN_MS)).size)
 		failed += rcode(&answer) == 2;
-	while (asks <= RESPONDER_ASKS && hear(&worker, QUIET_MS, &m))
+	while (asks <= RESPONDER_ASKS && hear(&worker, DRAIN_MS, &m))
 		ids[asks++] = m.header.id;
 	ok(asks == RESPONDER_ASKS && failed == 2000 - RESPONDER_ASKS,
 	   "2000 names at once: %u questions, %u failed at once", asks, failed);
 	for (unsigned int i = 0; i < asks; i++)
 		say(ids[i], WORKER_NAME_FOUND, 2, 300);
-	while ((answer = pull(fd, QUIET_MS)).size)
+	while ((answer = pull(fd, DRAIN_MS)).size)
 		found += rcode(&answer) == 0 && at16(&answer, 6) == 1;
 	ok(found == asks && serves(), "all of which are answered, and it serves on");
 	close(fd);
@@ -643,7 +645,7 @@ static void connections_are_counted(void)
 /* A connection that goes takes what waits for it along. */
 static void who_goes_waits_for_nothing(void)
 {
-	unsigned int asks = 0, failed = 0;
+	unsigned int asks = 0;
 	union worker_message m;
 
 	for (int i = 0; i < 200; i++) {
@@ -658,13 +660,12 @@ static void who_goes_waits_for_nothing(void)
 			push_tcp(fd, &query);
 		}
 		close(fd);
-		failed += !!fd == 0;
 	}
-	while (hear(&worker, 200, &m)) {
+	while (hear(&worker, DRAIN_MS, &m)) {
 		say(m.header.id, WORKER_NAME_FOUND, 2, 1);
 		asks++;
 	}
-	ok(asks >= 10 && asks <= 30 && !failed && serves(),
+	ok(asks >= 10 && asks <= 30 && serves(),
 	   "2000 queries of connections that went: %u questions", asks);
 }
 

@@ -22,6 +22,7 @@
 
 #define PATIENCE_MS 3000 /* for what must come */
 #define QUIET_MS    60	 /* for what must not */
+#define DRAIN_MS    500	 /* after the last of many */
 
 struct worker_child {
 	pid_t pid;
@@ -118,6 +119,8 @@ static inline int client_socket(bool ipv6, int type, uint16_t port)
 
 static inline void worker_child_sockets(struct worker_child *w)
 {
+	int size = 8 << 20;
+
 	for (int i = 0; i < WORKER_SOCKETS; i++) {
 		bool udp = i == UDP4 || i == UDP6;
 
@@ -125,6 +128,8 @@ static inline void worker_child_sockets(struct worker_child *w)
 					    udp ? SOCK_DGRAM : SOCK_STREAM, udp ? -1 : 64);
 		if (w->socket[i] < 0)
 			continue;
+		/* Nothing is to be lost because the machine is busy. */
+		setsockopt(w->socket[i], SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
 		w->sockets |= 1u << i;
 		w->port[i] = port_of(w->socket[i]);
 	}
