@@ -9,6 +9,7 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -18,6 +19,7 @@
 #define MANY	 3000 /* several batches of what is read at once */
 
 static struct kernel kernel;
+static int root_fd;
 static PB(CompiledPolicy) policy;
 static PB(Endpoint) endpoint[MANY + 2], *endpoints[MANY + 2];
 static PB(BinarySet) set, *sets[1] = {&set};
@@ -102,7 +104,7 @@ static int put(uint32_t slot, uint32_t generation)
 	const struct os_name_key key = {.slot = slot, .generation = generation};
 	const struct os_name value = {};
 	struct error err = {};
-	int r = egress_write(&kernel, slot, generation, &policy, -1, NULL, &err);
+	int r = egress_write(&kernel, slot, generation, &policy, root_fd, NULL, &err);
 
 	if (r)
 		printf("# %s\n", err.message);
@@ -129,6 +131,7 @@ int main(void)
 	kernel.maps.cidr = make_map(BPF_MAP_TYPE_LPM_TRIE, sizeof(struct os_cidr_key),
 				    sizeof(struct os_endpoint), 64);
 	make_policy();
+	root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	ok(!put(1, 5) && !put(1, 6) && !put(2, 5) && holds(3 * MANY, 6, 3, 3),
 	   "two sandboxes, one of them with two generations");
 	egress_remove(&kernel, 1, 5, &policy);
@@ -146,5 +149,8 @@ int main(void)
 	ok(!put(3, 1) && !put(3, 2) && !put(3, 3) && put(3, 4) == -ENOSPC,
 	   "a policy that does not fit is refused");
 	ok(holds(4 * MANY, 8, 4, 4), "and leaves nothing");
+	egress_erase(&kernel, 3, 0);
+	root_fd = safe_close(root_fd);
+	ok(!put(3, 1) && holds(2 * MANY, 4, 1, 2), "binaries can be left to others");
 	return tap_end();
 }
