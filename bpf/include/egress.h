@@ -126,14 +126,12 @@ __attribute__((weak, noinline)) int egress_ask(struct destination *to, struct os
 		egress_add_rules(&caller, &binary);
 	}
 
-	__u32 reason = endpoint_decide(endpoint, &caller), slot = to->slot;
+	__u32 slot = to->slot;
 
 	/* Nobody there to ask: what is not known is denied as such. */
-	if (reason == OS_REASON_ASK && !bpf_map_lookup_elem(&os_worker, &slot)) {
+	if (caller.unknown && !bpf_map_lookup_elem(&os_worker, &slot))
 		caller.unknown = 0;
-		return endpoint_decide(endpoint, &caller);
-	}
-	return reason;
+	return endpoint_decide(endpoint, &caller);
 }
 
 /* Whether what was admitted to @to, a name, may stay at @real: see name_keeps(). */

@@ -17,8 +17,8 @@ static void globs_cleanup(struct binaries_globs *globs)
 
 /*
  * @glob with the directories that it spells out resolved. As it is where they do not exist yet: a
- * link that is made there later leads to a path that does not match. NULL: no memory, or the
- * directory is really called something that reads as a pattern.
+ * link that is made there later leads to a path that does not match. NULL: no memory, or dropped,
+ * because it is relative or the directory is really called something that reads as a pattern.
  */
 static char *resolved_glob(int root_fd, const char *glob, bool *ret_dropped)
 {
@@ -28,7 +28,9 @@ static char *resolved_glob(int root_fd, const char *glob, bool *ret_dropped)
 	char directory[PATH_MAX];
 	char *text = NULL;
 
-	*ret_dropped = false;
+	*ret_dropped = glob[0] != '/';
+	if (*ret_dropped)
+		return NULL;
 	while (fixed && glob[fixed - 1] != '/')
 		fixed--;
 	if (fixed < 2 || fixed >= sizeof(directory))
