@@ -5,7 +5,7 @@
 #include "common/worker_protocol.h"
 #include "proxy/dns_tcp.h"
 #include "proxy/dns_udp.h"
-#include "proxy/relay.h"
+#include "proxy/ask_relay.h"
 #include "proxy/responder.h"
 #include "proxy/worker_event.h"
 
@@ -23,7 +23,7 @@ struct worker {
 	struct responder *responder;
 	struct dns_udp *udp;
 	struct dns_tcp *tcp;
-	struct relay *relay;
+	struct ask_relay *relay;
 	uint64_t now, tick;
 };
 
@@ -56,7 +56,7 @@ static int nonblocking(int fd)
 /* What it wants to hear of the channel: room, only when there is something to send. */
 static int watch_channel(struct worker *w, int op)
 {
-	bool blocked = responder_blocked(w->responder) || relay_blocked(w->relay);
+	bool blocked = responder_blocked(w->responder) || ask_relay_blocked(w->relay);
 	uint32_t events = EPOLLIN | (blocked ? EPOLLOUT : 0);
 
 	if (events == w->watched)
@@ -82,7 +82,7 @@ static int add_socket(struct worker *w, uint32_t socket, int fd)
 	case WORKER_SOCKET_DNS_TCP6:
 		return dns_tcp_add(w->tcp, fd);
 	default:
-		return relay_add(w->relay, fd);
+		return ask_relay_add(w->relay, fd);
 	}
 }
 
@@ -104,7 +104,7 @@ static int prepare(struct worker *w, uint32_t sockets, const int fds[])
 	if (r == 0)
 		r = dns_tcp_new(w->responder, w->epoll_fd, &w->tcp);
 	if (r == 0)
-		r = relay_new(w->epoll_fd, w->channel, &w->relay);
+		r = ask_relay_new(w->epoll_fd, w->channel, &w->relay);
 	if (r == 0)
 		r = nonblocking(w->channel);
 	if (r == 0)
@@ -135,7 +135,7 @@ static int hear(struct worker *w)
 			r = responder_answer(w->responder, &message.name, w->now);
 			break;
 		case WORKER_FLOW:
-			r = relay_verdict(w->relay, &message.flow, fds ? fd : -1);
+			r = ask_relay_verdict(w->relay, &message.flow, fds ? fd : -1);
 			break;
 		case WORKER_FLUSH:
 			responder_flush(w->responder);
@@ -156,7 +156,7 @@ static int handle(struct worker *w, const struct epoll_event *e)
 	case WORKER_EVENT_CHANNEL:
 		if (e->events & EPOLLOUT) {
 			responder_send(w->responder);
-			relay_send(w->relay);
+			ask_relay_send(w->relay);
 		}
 		return e->events & ~(uint32_t)EPOLLOUT ? hear(w) : 1;
 	case WORKER_EVENT_DNS_UDP:
@@ -169,10 +169,10 @@ static int handle(struct worker *w, const struct epoll_event *e)
 		dns_tcp_ready(w->tcp, event, e->events, w->now);
 		break;
 	case WORKER_EVENT_ASK_LISTENER:
-		relay_accept(w->relay, event.index, w->now);
+		ask_relay_accept(w->relay, event.index, w->now);
 		break;
 	case WORKER_EVENT_ASK_CONNECTION:
-		relay_ready(w->relay, event, e->events);
+		ask_relay_ready(w->relay, event, e->events);
 		break;
 	}
 	return 1;
@@ -180,7 +180,7 @@ static int handle(struct worker *w, const struct epoll_event *e)
 
 static bool anything_waits(const struct worker *w)
 {
-	return responder_waits(w->responder) || dns_tcp_waits(w->tcp) || relay_waits(w->relay);
+	return responder_waits(w->responder) || dns_tcp_waits(w->tcp) || ask_relay_waits(w->relay);
 }
 
 static int loop(struct worker *w)
@@ -201,7 +201,7 @@ static int loop(struct worker *w)
 			/* Who is told just now that nothing came is not idle. */
 			dns_tcp_settle(w->tcp, w->now);
 			dns_tcp_tick(w->tcp, w->now);
-			relay_tick(w->relay, w->now);
+			ask_relay_tick(w->relay, w->now);
 			w->tick = w->now + TICK_MS * 1000000ull;
 		}
 		dns_tcp_settle(w->tcp, w->now);
@@ -224,7 +224,7 @@ int worker_main(int channel, uint32_t sockets, const int fds[])
 		r = loop(&w);
 	dns_udp_free(w.udp);
 	dns_tcp_free(w.tcp);
-	relay_free(w.relay);
+	ask_relay_free(w.relay);
 	responder_free(w.responder);
 	safe_close(w.epoll_fd);
 	safe_close(channel);

@@ -8,8 +8,8 @@
  * other fails.
  *
  * Nothing is read of a connection before its verdict, and not more than RELAY_BUFFER bytes that the
- * other end has not taken. Owned by the worker, its thread; allocates nothing after relay_new().
- * Fails closed.
+ * other end has not taken. Owned by the worker, its thread; allocates nothing after
+ * ask_relay_new(). Fails closed.
  */
 #pragma once
 
@@ -26,32 +26,32 @@
 #define RELAY_TIMEOUT_MS  10000
 #define RELAY_ID	  0x1u /* its questions' ids are this and above */
 
-struct relay;
+struct ask_relay;
 
 /* @channel is borrowed, non-blocking. */
-int relay_new(int epoll_fd, int channel, struct relay **ret_relay);
+int ask_relay_new(int epoll_fd, int channel, struct ask_relay **ret_relay);
 
 /* Closes everything. NULL is valid. */
-void relay_free(struct relay *relay);
+void ask_relay_free(struct ask_relay *relay);
 
 /* Take the non-blocking listening socket @fd and watch it. */
-int relay_add(struct relay *relay, int fd);
+int ask_relay_add(struct ask_relay *relay, int fd);
 
-void relay_accept(struct relay *relay, size_t index, uint64_t now);
-void relay_ready(struct relay *relay, struct worker_event event, uint32_t events);
+void ask_relay_accept(struct ask_relay *relay, size_t index, uint64_t now);
+void ask_relay_ready(struct ask_relay *relay, struct worker_event event, uint32_t events);
 
 /*
  * The verdict; @fd, -1 if there is none, is the relay's from here on. -EBADMSG: nobody asked, or a
  * descriptor is missing or too many.
  */
-int relay_verdict(struct relay *relay, const struct worker_flow *flow, int fd);
+int ask_relay_verdict(struct ask_relay *relay, const struct worker_flow *flow, int fd);
 
 /* Send questions for which the channel had no room. */
-void relay_send(struct relay *relay);
-bool relay_blocked(const struct relay *relay);
+void ask_relay_send(struct ask_relay *relay);
+bool ask_relay_blocked(const struct ask_relay *relay);
 
 /* Reset what has waited for too long. */
-void relay_tick(struct relay *relay, uint64_t now);
+void ask_relay_tick(struct ask_relay *relay, uint64_t now);
 
-/* Whether relay_tick() has anything to wait for. */
-bool relay_waits(const struct relay *relay);
+/* Whether ask_relay_tick() has anything to wait for. */
+bool ask_relay_waits(const struct ask_relay *relay);

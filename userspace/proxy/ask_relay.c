@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "proxy/relay.h"
+#include "proxy/ask_relay.h"
 
 #include "common/cleanup.h"
 #include "proxy/pages.h"
@@ -57,7 +57,7 @@ struct buffers {
 	_Alignas(4096) uint8_t data[ENDS][RELAY_BUFFER];
 };
 
-struct relay {
+struct ask_relay {
 	struct buffers buffer[RELAY_CONNECTIONS];
 	struct connection connection[RELAY_CONNECTIONS];
 	struct listener listener[RELAY_LISTENERS];
@@ -67,9 +67,9 @@ struct relay {
 	uint32_t unsent, waiting; /* connections in UNSENT; in UNSENT or ASKED */
 };
 
-int relay_new(int epoll_fd, int channel, struct relay **ret_relay)
+int ask_relay_new(int epoll_fd, int channel, struct ask_relay **ret_relay)
 {
-	struct relay *relay = pages_new(sizeof(*relay));
+	struct ask_relay *relay = pages_new(sizeof(*relay));
 
 	if (!relay)
 		return -ENOMEM;
@@ -79,7 +79,7 @@ int relay_new(int epoll_fd, int channel, struct relay **ret_relay)
 	return 0;
 }
 
-static int watch_listener(struct relay *relay, size_t index, int op, bool paused)
+static int watch_listener(struct ask_relay *relay, size_t index, int op, bool paused)
 {
 	const struct worker_event event = {
 		.owner = WORKER_EVENT_ASK_LISTENER,
@@ -93,7 +93,7 @@ static int watch_listener(struct relay *relay, size_t index, int op, bool paused
 	return 0;
 }
 
-int relay_add(struct relay *relay, int fd)
+int ask_relay_add(struct ask_relay *relay, int fd)
 {
 	int one = 1, r;
 
@@ -110,7 +110,7 @@ int relay_add(struct relay *relay, int fd)
 }
 
 /* A hang-up cannot be masked, so an end from which nothing is wanted leaves the set (@events 0). */
-static bool watch(struct relay *relay, struct connection *c, int end, uint32_t events)
+static bool watch(struct ask_relay *relay, struct connection *c, int end, uint32_t events)
 {
 	size_t index = (size_t)(c - relay->connection);
 	const struct worker_event event = {
@@ -136,7 +136,7 @@ static int reset(int fd)
 	return safe_close(fd);
 }
 
-static void set_state(struct relay *relay, struct connection *c, enum state state)
+static void set_state(struct ask_relay *relay, struct connection *c, enum state state)
 {
 	relay->unsent -= c->state == UNSENT;
 	relay->waiting -= c->state == UNSENT || c->state == ASKED;
@@ -145,7 +145,7 @@ static void set_state(struct relay *relay, struct connection *c, enum state stat
 	relay->waiting += c->state == UNSENT || c->state == ASKED;
 }
 
-static void release(struct relay *relay, struct connection *c)
+static void release(struct ask_relay *relay, struct connection *c)
 {
 	struct buffers *buffers = &relay->buffer[c - relay->connection];
 
@@ -154,14 +154,14 @@ static void release(struct relay *relay, struct connection *c)
 	set_state(relay, c, c->state == ASKED ? ABANDONED : FREE);
 }
 
-static void fail(struct relay *relay, struct connection *c)
+static void fail(struct ask_relay *relay, struct connection *c)
 {
 	for (int end = 0; end < ENDS; end++)
 		c->fd[end] = reset(c->fd[end]);
 	release(relay, c);
 }
 
-void relay_free(struct relay *relay)
+void ask_relay_free(struct ask_relay *relay)
 {
 	if (!relay)
 		return;
@@ -173,7 +173,7 @@ void relay_free(struct relay *relay)
 	pages_free(relay, sizeof(*relay));
 }
 
-static struct connection *unused(struct relay *relay)
+static struct connection *unused(struct ask_relay *relay)
 {
 	for (size_t i = 0; i < RELAY_CONNECTIONS; i++)
 		if (relay->connection[i].state == FREE)
@@ -182,7 +182,7 @@ static struct connection *unused(struct relay *relay)
 }
 
 /* False: @fd is still the caller's. */
-static bool adopt(struct relay *relay, int fd, const struct worker_peer *peer, uint64_t now)
+static bool adopt(struct ask_relay *relay, int fd, const struct worker_peer *peer, uint64_t now)
 {
 	struct connection *c = unused(relay);
 	union peer_address address = {};
@@ -204,7 +204,7 @@ static bool adopt(struct relay *relay, int fd, const struct worker_peer *peer, u
 	return true;
 }
 
-void relay_accept(struct relay *relay, size_t index, uint64_t now)
+void ask_relay_accept(struct ask_relay *relay, size_t index, uint64_t now)
 {
 	for (size_t i = 0; i < ACCEPTS; i++) {
 		union peer_address address = {};
@@ -225,10 +225,10 @@ void relay_accept(struct relay *relay, size_t index, uint64_t now)
 		if (errno != ECONNABORTED && errno != EINTR)
 			break;
 	}
-	relay_send(relay);
+	ask_relay_send(relay);
 }
 
-void relay_send(struct relay *relay)
+void ask_relay_send(struct ask_relay *relay)
 {
 	for (size_t i = 0; i < RELAY_CONNECTIONS && relay->unsent; i++) {
 		struct connection *c = &relay->connection[i];
@@ -246,13 +246,13 @@ void relay_send(struct relay *relay)
 	}
 }
 
-bool relay_blocked(const struct relay *relay)
+bool ask_relay_blocked(const struct ask_relay *relay)
 {
 	return relay->unsent;
 }
 
 /* 1: go on later; 0: this direction is done; a negative errno: it is broken. */
-static int copy(struct relay *relay, struct connection *c, int from)
+static int copy(struct ask_relay *relay, struct connection *c, int from)
 {
 	uint8_t *buffer = relay->buffer[c - relay->connection].data[from];
 	struct direction *d = &c->direction[from];
@@ -296,7 +296,7 @@ static uint32_t wanted(const struct connection *c, int end)
  * What is seen of an end is not looked at: whatever it is, reading or writing says it again, and an
  * end is only watched if one of them is due.
  */
-static void advance(struct relay *relay, struct connection *c)
+static void advance(struct ask_relay *relay, struct connection *c)
 {
 	int up = copy(relay, c, AGENT), down = copy(relay, c, FAR);
 
@@ -310,7 +310,7 @@ static void advance(struct relay *relay, struct connection *c)
 	}
 }
 
-void relay_ready(struct relay *relay, struct worker_event event, uint32_t events)
+void ask_relay_ready(struct ask_relay *relay, struct worker_event event, uint32_t events)
 {
 	struct connection *c = &relay->connection[event.index / ENDS];
 	bool broken = events & (EPOLLERR | EPOLLHUP);
@@ -326,7 +326,7 @@ void relay_ready(struct relay *relay, struct worker_event event, uint32_t events
 		fail(relay, c);
 }
 
-int relay_verdict(struct relay *relay, const struct worker_flow *flow, int fd)
+int ask_relay_verdict(struct ask_relay *relay, const struct worker_flow *flow, int fd)
 {
 	uint32_t index = flow->header.id - RELAY_ID;
 	struct connection *c = &relay->connection[index % RELAY_CONNECTIONS];
@@ -355,7 +355,7 @@ int relay_verdict(struct relay *relay, const struct worker_flow *flow, int fd)
 	return 0;
 }
 
-void relay_tick(struct relay *relay, uint64_t now)
+void ask_relay_tick(struct ask_relay *relay, uint64_t now)
 {
 	for (size_t i = 0; i < RELAY_CONNECTIONS && relay->waiting; i++) {
 		struct connection *c = &relay->connection[i];
@@ -368,7 +368,7 @@ void relay_tick(struct relay *relay, uint64_t now)
 			watch_listener(relay, i, EPOLL_CTL_MOD, false);
 }
 
-bool relay_waits(const struct relay *relay)
+bool ask_relay_waits(const struct ask_relay *relay)
 {
 	bool paused = false;
 
