@@ -13,7 +13,8 @@
 
 struct loop {
 	uv_loop_t uv;
-	uv_poll_t events;
+	uv_poll_t events, network;
+	struct network_sink sink;
 	uv_timer_t flush;
 	struct sandbox *sandbox;
 	struct relay *relay;
@@ -25,6 +26,27 @@ static void on_events(uv_poll_t *handle, int status, int events)
 	struct loop *loop = handle->data;
 
 	observe_consume(loop->observe);
+}
+
+static void on_network(uv_poll_t *handle, int status, int events)
+{
+	struct loop *loop = handle->data;
+
+	network_poll(loop->sandbox->network);
+}
+
+static void on_refused(void *arg, const struct worker_refusal *refusal)
+{
+	struct loop *loop = arg;
+
+	observe_refusal(loop->observe, refusal);
+}
+
+static void on_problem(void *arg, const char *sentence)
+{
+	struct loop *loop = arg;
+
+	observe_problem(loop->observe, sentence);
 }
 
 static void on_flush(uv_timer_t *handle)
@@ -55,11 +77,16 @@ static void ended(void *arg)
 
 static int start_handles(struct loop *loop, struct error *err)
 {
+	int network = network_fd(loop->sandbox->network);
 	int r = uv_poll_init(&loop->uv, &loop->events, observe_fd(loop->observe));
 
-	loop->events.data = loop->flush.data = loop;
+	loop->events.data = loop->network.data = loop->flush.data = loop;
 	if (!r)
 		r = uv_poll_start(&loop->events, UV_READABLE, on_events);
+	if (!r && network >= 0)
+		r = uv_poll_init(&loop->uv, &loop->network, network);
+	if (!r && network >= 0)
+		r = uv_poll_start(&loop->network, UV_READABLE, on_network);
 	if (!r)
 		r = uv_timer_init(&loop->uv, &loop->flush);
 	if (!r)
@@ -101,6 +128,7 @@ static int start_sandbox(struct run *run, const struct kernel *kernel, struct lo
 		.require_lsm = o->require_lsm,
 		.gpu = o->gpu,
 		.limits = run->limits,
+		.sink = &loop->sink,
 	};
 	int r = relay_open(run->tty, &loop->relay, err);
 
@@ -116,8 +144,25 @@ static int start_sandbox(struct run *run, const struct kernel *kernel, struct lo
 	return sandbox_start(kernel, &spec, &loop->sandbox, err);
 }
 
+static void on_record(void *arg, const void *data, size_t size)
+{
+	struct loop *loop = arg;
+
+	observe_record(loop->observe, data, size);
+}
+
+static void tell_network(void *arg, const struct event *event)
+{
+	network_event(arg, event);
+}
+
 static int watch(struct loop *loop, struct error *err)
 {
+	const struct observe_network network = {
+		.event = tell_network,
+		.name = network_name,
+		.arg = loop->sandbox->network,
+	};
 	const struct relay_target target = {
 		.ended_fd = loop->sandbox->launch.init_pidfd,
 		.signal = signal_agent,
@@ -125,8 +170,10 @@ static int watch(struct loop *loop, struct error *err)
 		.ended = ended,
 		.arg = loop,
 	};
-	int r = observe_attach(loop->observe, loop->sandbox, err);
+	int r;
 
+	observe_set_network(loop->observe, &network);
+	r = observe_attach(loop->observe, loop->sandbox, err);
 	if (!r)
 		r = start_handles(loop, err);
 	if (!r)
@@ -157,6 +204,8 @@ int run_loop(struct run *run, int *ret_status, struct error *err)
 	struct loop loop = {};
 	int r, undelivered = 0, status = 0;
 
+	loop.sink = (struct network_sink){
+		.refused = on_refused, .problem = on_problem, .record = on_record, .arg = &loop};
 	r = uv_loop_init(&loop.uv);
 	if (r)
 		return error_set(err, r, "cannot make an event loop: %s", uv_strerror(r));

@@ -18,6 +18,14 @@ static const struct masks_path own[] = {
 	{.path = "/dev/shm", .access = MASKS_OWN, .size = OWN_SHM_BYTES, .mode = 01777},
 };
 
+/*
+ * A synthetic address past those that names get. The host's search list is left out: it would turn
+ * each refused name into several.
+ */
+static const char resolv_conf[] = "# every query is answered by this sandbox's own responder\n"
+				  "nameserver 198.19.255.53\n"
+				  "options timeout:3 attempts:2\n";
+
 static enum masks_access masks_access(enum rights_access access)
 {
 	switch (access) {
@@ -49,8 +57,21 @@ static const char *exec_deny_path(const char *pattern, char *buf, size_t size)
 	return buf;
 }
 
+/* Without the file a C library asks 127.0.0.1, which is answered as well. */
+static int plan_resolver(struct mount_plan *plan)
+{
+	_cleanup_free_ char *target = realpath("/etc/resolv.conf", NULL);
+
+	if (!target)
+		return errno == ENOMEM ? -ENOMEM : 0;
+	return mount_plan_add(plan, &(struct mount_step){.op = MOUNT_OP_CONTENT,
+							 .target = target,
+							 .content = (char *)resolv_conf});
+}
+
 int host_view_plan(const Openshell__Compiled__V1__CompiledPolicy *policy, const char *workdir,
-		   const char *hostname, bool lsm, struct mount_plan *plan, struct error *err)
+		   const char *hostname, bool lsm, bool names, struct mount_plan *plan,
+		   struct error *err)
 {
 	size_t cap = ARRAY_LEN(own) + policy->n_paths + baseline_paths_len + 1, n = 0;
 	_cleanup_free_ struct masks_path *path = calloc(cap, sizeof(*path));
@@ -101,6 +122,8 @@ int host_view_plan(const Openshell__Compiled__V1__CompiledPolicy *policy, const 
 	r = mount_plan_add(plan, &(struct mount_step){.op = MOUNT_OP_CONTENT,
 						      .target = (char *)"/etc/hosts",
 						      .content = hosts});
+	if (!r && names)
+		r = plan_resolver(plan);
 	return r ? error_set(err, r, "the mount plan is too long") : 0;
 }
 

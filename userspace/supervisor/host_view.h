@@ -2,7 +2,9 @@
 /*
  * What a sandbox on the host driver sees of the host: /tmp, /var/tmp and /dev/shm are its own,
  * empty and bounded; listed paths below them and the working directory are the host's; /etc/hosts
- * names localhost and the sandbox alone. (policy.md, "Filesystem")
+ * names localhost and the sandbox alone; where names are answered, /etc/resolv.conf has one
+ * resolver (which could be any: all of port 53 goes to the sandbox's own) and no search list.
+ * (policy.md, "Filesystem")
  */
 #pragma once
 
@@ -13,9 +15,13 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* @lsm: BPF-LSM holds the files, so that no masks are needed. Errors of masks_plan(), -ENOMEM. */
+/*
+ * @lsm: BPF-LSM holds the files, so that no masks are needed. @names: the sandbox has a worker.
+ * Errors of masks_plan(), -ENOMEM.
+ */
 int host_view_plan(const Openshell__Compiled__V1__CompiledPolicy *policy, const char *workdir,
-		   const char *hostname, bool lsm, struct mount_plan *plan, struct error *err);
+		   const char *hostname, bool lsm, bool names, struct mount_plan *plan,
+		   struct error *err);
 
 /* The root of a sandbox by its init's pid, O_PATH. -errno. */
 int host_view_root(pid_t init);

@@ -4,7 +4,6 @@
 #include "common/cleanup.h"
 #include "supervisor/anchor.h"
 #include "supervisor/device.h"
-#include "supervisor/egress.h"
 #include "supervisor/host_view.h"
 #include "supervisor/landlock.h"
 
@@ -48,31 +47,6 @@ static int choose_backend(struct sandbox *sandbox, const struct sandbox_spec *sp
 		       : 0;
 }
 
-/* What of the network section is not in the maps. */
-static int tell_report(struct sandbox *sandbox, const struct egress_report *report)
-{
-	int r = 0;
-
-	if (report->names)
-		r = sentences_add(
-			&sandbox->findings,
-			"%zu endpoints are names or need HTTP inspection, which this version "
-			"does not enforce: they stay denied",
-			report->names);
-	if (!r && report->binaries)
-		r = sentences_add(
-			&sandbox->findings,
-			"%zu binaries of network_policies do not exist in the sandbox: what "
-			"only they may reach stays denied",
-			report->binaries);
-	if (!r && report->truncated)
-		r = sentences_add(
-			&sandbox->findings,
-			"a glob of network_policies matches more files than are looked at: some "
-			"binaries stay denied; name them, or use a narrower glob");
-	return r;
-}
-
 /* Write one generation: digest, anchors, endpoints. Nothing of it is in force yet. */
 static int write_generation(struct sandbox *sandbox, uint32_t generation,
 			    const Openshell__Compiled__V1__CompiledPolicy *policy,
@@ -81,7 +55,6 @@ static int write_generation(struct sandbox *sandbox, uint32_t generation,
 {
 	const struct kernel *kernel = sandbox->kernel;
 	struct os_digest entry = {.generation = generation};
-	struct egress_report report = {};
 	int r;
 
 	memcpy(entry.sha256, digest, sizeof(entry.sha256));
@@ -91,18 +64,12 @@ static int write_generation(struct sandbox *sandbox, uint32_t generation,
 		if (r)
 			return r;
 	}
-	r = egress_write(kernel, sandbox->slot.slot, generation, policy, sandbox->root_fd, &report,
-			 err);
-	if (r)
-		goto fail;
-	sandbox->slot.endpoints |= report.entries > 0;
-	r = tell_report(sandbox, &report);
-	if (r) {
-		error_set(err, r, "out of memory");
-		goto fail;
-	}
 	sandbox->slot.devices = true;
 	r = device_write(kernel, sandbox->slot.slot, resolved, err);
+	if (r)
+		goto fail;
+	r = network_write(sandbox->network, generation, policy, sandbox->root_fd,
+			  &sandbox->findings, err);
 	if (r)
 		goto fail;
 	r = bpf_map_update_elem(kernel->maps.digest, &sandbox->slot.slot, &entry, BPF_ANY);
@@ -113,7 +80,7 @@ fail:
 	/* What is left of it, such as devices, is looked for when the sandbox ends. */
 	sandbox->in_force = false;
 	anchor_erase(kernel, sandbox->slot.slot, generation);
-	egress_erase(kernel, sandbox->slot.slot, generation);
+	network_undo(sandbox->network, generation);
 	return r;
 }
 
@@ -172,6 +139,7 @@ static int enforce(struct sandbox *sandbox, const struct sandbox_spec *spec, int
 	}
 	slot_switch(sandbox->kernel, &sandbox->slot, generation,
 		    spec->audit ? OS_MODE_AUDIT : OS_MODE_ENFORCE);
+	network_switched(sandbox->network, generation);
 	sandbox->in_force = true;
 	resolved_close(&sandbox->resolved);
 	return 0;
@@ -219,12 +187,20 @@ int sandbox_start(const struct kernel *kernel, const struct sandbox_spec *spec,
 	}
 	r = choose_backend(sandbox, spec, err);
 	if (!r)
-		r = host_view_plan(spec->policy, spec->workdir, spec->id, kernel->lsm, &mounts,
-				   err);
+		r = host_view_plan(spec->policy, spec->workdir, spec->id, kernel->lsm,
+				   spec->audit || names_wanted(spec->policy), &mounts, err);
 	if (!r)
 		r = slot_take(kernel, spec->id,
 			      spec->audit ? SLOT_RING_BYTES_AUDIT : SLOT_RING_BYTES, &sandbox->slot,
 			      err);
+	if (r)
+		goto out;
+	r = network_new(&(struct network_options){.kernel = kernel,
+						  .slot = &sandbox->slot,
+						  .mounts = &sandbox->mounts,
+						  .sink = spec->sink,
+						  .audit = spec->audit},
+			&sandbox->network, err);
 	if (r)
 		goto out;
 	launch.cgroup_fd = sandbox->slot.cgroup.fd;
@@ -283,10 +259,10 @@ int sandbox_update(struct sandbox *sandbox, const Openshell__Compiled__V1__Compi
 	}
 	slot_switch(sandbox->kernel, &sandbox->slot, old + 1,
 		    sandbox->audit ? OS_MODE_AUDIT : OS_MODE_ENFORCE);
+	network_switched(sandbox->network, old + 1);
 	slot_settle();
 	forget_generation(sandbox, old, &resolved);
-	if (sandbox->slot.endpoints)
-		egress_erase(sandbox->kernel, sandbox->slot.slot, old);
+	network_settled(sandbox->network, old);
 	resolved_close(&resolved);
 	resolved_free(&sandbox->resolved);
 	sandbox->resolved = resolved;
@@ -303,6 +279,7 @@ void sandbox_free(struct sandbox *sandbox)
 		forget_generation(sandbox, sandbox->slot.generation, NULL);
 		sandbox->slot.anchors = sandbox->slot.devices = false;
 	}
+	network_free(sandbox->network);
 	slot_release(sandbox->kernel, &sandbox->slot);
 	resolved_free(&sandbox->resolved);
 	mount_table_free(&sandbox->mounts);

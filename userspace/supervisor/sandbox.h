@@ -11,6 +11,7 @@
 #include "supervisor/kernel.h"
 #include "supervisor/launch.h"
 #include "supervisor/limits.h"
+#include "supervisor/network.h"
 #include "supervisor/resolve.h"
 #include "supervisor/slot.h"
 
@@ -18,8 +19,8 @@
 
 struct sandbox_spec {
 	const char *id; /* unique on this host: names the cgroup */
-	const Openshell__Compiled__V1__CompiledPolicy *policy;
-	const uint8_t *digest; /* SHA-256 of the packed policy */
+	const Openshell__Compiled__V1__CompiledPolicy *policy; /* borrowed while it is in force */
+	const uint8_t *digest;				       /* SHA-256 of the packed policy */
 	char *const *argv, *const *envp;
 	const char *workdir; /* absolute */
 	uid_t uid;
@@ -33,11 +34,13 @@ struct sandbox_spec {
 	bool require_lsm;     /* refuse the weaker backend */
 	bool gpu;
 	struct limits limits;
+	const struct network_sink *sink; /* borrowed for the sandbox's life; NULL = nobody */
 };
 
 struct sandbox {
 	const struct kernel *kernel;
 	struct slot slot;
+	struct network *network; /* network_fd() and network_poll() are for the owner's loop */
 	struct launch launch;
 	struct resolved resolved;
 	struct mount_table mounts; /* of the sandbox */
@@ -59,8 +62,8 @@ int sandbox_start(const struct kernel *kernel, const struct sandbox_spec *spec,
 
 /*
  * Put another policy in force for a running sandbox: a new generation is written whole, then
- * switched to. On failure the old one stays. -EOPNOTSUPP: the filesystem section changed and only
- * Landlock enforces it.
+ * switched to. @policy is borrowed while it is in force. On failure the old one stays. -EOPNOTSUPP:
+ * the filesystem section changed and only Landlock enforces it.
  */
 int sandbox_update(struct sandbox *sandbox, const Openshell__Compiled__V1__CompiledPolicy *policy,
 		   const uint8_t *digest, struct error *err);

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/network.h"
+
+#include "common/cleanup.h"
+#include "supervisor/binaries.h"
+#include "supervisor/egress.h"
+#include "supervisor/names.h"
+#include "supervisor/revoke.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#define PB(name) Openshell__Compiled__V1__##name
+
+struct network {
+	struct network_options options;
+	struct names *names; /* since the first policy with names */
+	struct worker *worker;
+	struct binaries *binaries; /* since the first policy with endpoints */
+	struct revoke *revoke;	   /* since the first change of policy */
+	int epoll_fd;
+	/* In force, to go back to. */
+	const PB(CompiledPolicy) * policy;
+	uint32_t generation;
+	/* Written, not in force yet; and no longer, but still in the maps. */
+	const PB(CompiledPolicy) * next, *previous;
+	bool told_no_destroy;
+};
+
+static const struct network_sink nobody;
+
+static const struct network_sink *sink_of(const struct network *network)
+{
+	return network->options.sink ? network->options.sink : &nobody;
+}
+
+static void tell(struct network *network, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void tell(struct network *network, const char *fmt, ...)
+{
+	const struct network_sink *sink = sink_of(network);
+	char sentence[2048];
+	va_list args;
+
+	if (!sink->problem)
+		return;
+	va_start(args, fmt);
+	vsnprintf(sentence, sizeof(sentence), fmt, args);
+	va_end(args);
+	sink->problem(sink->arg, sentence);
+}
+
+static void on_refused(void *arg, const struct worker_refusal *refusal)
+{
+	const struct network_sink *sink = sink_of(arg);
+
+	if (sink->refused)
+		sink->refused(sink->arg, refusal);
+}
+
+static void on_problem(void *arg, const char *sentence)
+{
+	tell(arg, "%s", sentence);
+}
+
+static int on_flow(void *arg, const struct os_flow *flow, int *ret_fd)
+{
+	struct network *network = arg;
+
+	return network->binaries ? binaries_flow(network->binaries, flow, ret_fd) : -EPERM;
+}
+
+static void on_decided(void *arg, const void *record, size_t size)
+{
+	const struct network_sink *sink = sink_of(arg);
+
+	if (sink->record)
+		sink->record(sink->arg, record, size);
+}
+
+static const char *hex(const uint8_t digest[32], char buf[65])
+{
+	for (int i = 0; i < 32; i++)
+		snprintf(buf + 2 * (size_t)i, 3, "%02x", digest[i]);
+	return buf;
+}
+
+/* Connections that the binary opened before are looked at again as well. */
+static void on_revoked(void *arg, const struct binaries_revocation *revocation)
+{
+	struct network *network = arg;
+	char was[65], is[65];
+
+	tell(network,
+	     "the content of %s changed (SHA-256 was %s, is %s): its network rules do not admit it "
+	     "until the policy is loaded again",
+	     revocation->path, revocation->hashed ? hex(revocation->was, was) : "not known",
+	     revocation->readable ? hex(revocation->is, is) : "not readable");
+	if (network->revoke)
+		revoke_start(network->revoke);
+}
+
+static void on_revoke_done(void *arg, const struct revoke_result *result)
+{
+	struct network *network = arg;
+
+	if (result->error)
+		tell(network,
+		     "connections that the new policy does not admit could not be looked for (%s): "
+		     "they are stopped, but neither end is told",
+		     strerror(-result->error));
+	if ((result->unsupported || result->failed) && !network->told_no_destroy) {
+		network->told_no_destroy = true;
+		tell(network,
+		     "%u connections that the new policy does not admit could not be destroyed%s: "
+		     "they are stopped, but neither end is told",
+		     result->failed,
+		     result->unsupported ? " (the kernel lacks CONFIG_INET_DIAG_DESTROY)" : "");
+	}
+}
+
+static int watch(struct network *network, int fd, struct error *err)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+
+	if (epoll_ctl(network->epoll_fd, EPOLL_CTL_ADD, fd, &event))
+		return error_set(err, -errno, "cannot listen to a descriptor: %s", strerror(errno));
+	return 0;
+}
+
+int network_new(const struct network_options *options, struct network **ret_network,
+		struct error *err)
+{
+	struct network *network = calloc(1, sizeof(*network));
+
+	if (!network)
+		return error_set(err, -ENOMEM, "out of memory");
+	network->options = *options;
+	network->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (network->epoll_fd < 0) {
+		int r = error_set(err, -errno, "cannot make an epoll: %s", strerror(errno));
+
+		network_free(network);
+		return r;
+	}
+	*ret_network = network;
+	return 0;
+}
+
+static bool has_names(const struct network *network, const PB(CompiledPolicy) * policy)
+{
+	return network->options.audit || names_wanted(policy);
+}
+
+static int write_names(struct network *network, uint32_t generation,
+		       const PB(CompiledPolicy) * policy, struct error *err)
+{
+	const struct worker_options options = {
+		.kernel = network->options.kernel,
+		.slot = network->options.slot->slot,
+		.refused = on_refused,
+		.problem = on_problem,
+		.flow = on_flow,
+		.arg = network,
+	};
+	struct worker_options with_names = options;
+	int r = 0;
+
+	if (!network->names) {
+		if (!has_names(network, policy))
+			return 0;
+		r = names_new(network->options.kernel, network->options.slot->slot,
+			      network->options.audit, &network->names, err);
+		if (r)
+			return r;
+	}
+	network->options.slot->endpoints = true;
+	r = names_write(network->names, generation, policy, err);
+	if (r || network->worker)
+		return r;
+	with_names.names = network->names;
+	r = worker_start(&with_names, &network->worker, err);
+	return r ? r : watch(network, worker_fd(network->worker), err);
+}
+
+static int write_binaries(struct network *network, uint32_t generation,
+			  const PB(CompiledPolicy) * policy, int root_fd,
+			  struct binaries_report *ret_report, struct error *err)
+{
+	const struct binaries_options options = {
+		.kernel = network->options.kernel,
+		.slot = network->options.slot->slot,
+		.root_fd = root_fd,
+		.mounts = network->options.mounts,
+		.revoked = on_revoked,
+		.decided = on_decided,
+		.arg = network,
+	};
+	int r;
+
+	if (!network->binaries) {
+		/* Looking for binaries is the dear part, and without endpoints they open nothing.
+		 */
+		if (!policy->n_endpoints)
+			return 0;
+		r = binaries_new(&options, &network->binaries, err);
+		if (!r)
+			r = watch(network, binaries_fd(network->binaries), err);
+		if (r)
+			return r;
+	}
+	network->options.slot->endpoints = true;
+	return binaries_write(network->binaries, generation, policy, ret_report, err);
+}
+
+/* What of the network section the maps do not have. */
+static int tell_report(const struct egress_report *report, const struct binaries_report *binaries,
+		       struct sentences *findings)
+{
+	int r = 0;
+
+	if (report->names)
+		r = sentences_add(findings,
+				  "%zu endpoints need HTTP inspection, which this version does not "
+				  "have: they stay denied",
+				  report->names);
+	if (!r && binaries->missing)
+		r = sentences_add(
+			findings,
+			"%zu binaries of network_policies do not exist in the sandbox: what "
+			"only they may reach stays denied",
+			binaries->missing);
+	if (!r && binaries->truncated)
+		r = sentences_add(
+			findings,
+			"a glob of network_policies matches more files than are looked at: "
+			"a binary past that is known only once it was executed");
+	return r;
+}
+
+int network_write(struct network *network, uint32_t generation, const PB(CompiledPolicy) * policy,
+		  int root_fd, struct sentences *findings, struct error *err)
+{
+	const struct kernel *kernel = network->options.kernel;
+	struct slot *slot = network->options.slot;
+	struct binaries_report binaries = {};
+	struct egress_report report = {};
+	int r;
+
+	network->next = policy;
+	r = egress_write(kernel, slot->slot, generation, policy, -1, &report, err);
+	slot->endpoints |= report.entries > 0;
+	if (!r)
+		r = write_binaries(network, generation, policy, root_fd, &binaries, err);
+	if (!r)
+		r = write_names(network, generation, policy, err);
+	if (!r && tell_report(&report, &binaries, findings))
+		r = error_set(err, -ENOMEM, "out of memory");
+	return r;
+}
+
+void network_undo(struct network *network, uint32_t generation)
+{
+	if (network->names && network->policy)
+		names_write(network->names, network->generation, network->policy, NULL);
+	if (network->options.slot->endpoints)
+		egress_erase(network->options.kernel, network->options.slot->slot, generation);
+	network->next = NULL;
+}
+
+static void start_revoke(struct network *network)
+{
+	const struct revoke_options options = {
+		.kernel = network->options.kernel,
+		.slot = network->options.slot->slot,
+		.done = on_revoke_done,
+		.arg = network,
+	};
+	struct error err = {};
+
+	if (!network->revoke && (revoke_new(&options, &network->revoke, &err) ||
+				 watch(network, revoke_fd(network->revoke), &err)))
+		tell(network, "connections that the policy revoked are stopped, but not ended: %s",
+		     err.message);
+	if (network->revoke)
+		revoke_start(network->revoke);
+}
+
+void network_switched(struct network *network, uint32_t generation)
+{
+	uint32_t old = network->generation;
+
+	network->previous = network->policy;
+	network->policy = network->next;
+	network->generation = generation;
+	if (network->worker)
+		worker_flush(network->worker);
+	if (!old)
+		return;
+	start_revoke(network);
+}
+
+void network_settled(struct network *network, uint32_t old)
+{
+	if (network->names)
+		names_erase(network->names, old);
+	if (network->previous)
+		egress_remove(network->options.kernel, network->options.slot->slot, old,
+			      network->previous);
+	network->previous = NULL;
+}
+
+int network_fd(const struct network *network)
+{
+	return network->epoll_fd;
+}
+
+void network_poll(struct network *network)
+{
+	if (network->worker)
+		worker_poll(network->worker);
+	if (network->binaries)
+		binaries_poll(network->binaries);
+	if (network->revoke)
+		revoke_poll(network->revoke);
+}
+
+void network_event(struct network *network, const struct event *event)
+{
+	if (network->binaries)
+		binaries_event(network->binaries, event);
+}
+
+const char *network_name(const void *arg, const uint8_t *address)
+{
+	const struct network *network = arg;
+
+	return network->names ? names_text(network->names, address) : NULL;
+}
+
+void network_free(struct network *network)
+{
+	if (!network)
+		return;
+	worker_free(network->worker);
+	binaries_free(network->binaries);
+	revoke_free(network->revoke);
+	names_free(network->names);
+	safe_close(network->epoll_fd);
+	free(network);
+}
