@@ -154,7 +154,8 @@ static int compare_endpoint(const struct event_grant_endpoint *a, const char *ex
 
 static int add_endpoint(struct event_grants *g, const struct event *e)
 {
-	struct event_grant_endpoint new = {.port = e->raw.port};
+	struct event_grant_endpoint new = {.port = e->raw.port,
+					   .has_binary = e->raw.reason != OS_REASON_BINARY};
 	char buf[EVENT_HOST_SIZE];
 	const char *host = event_host(e, buf);
 	size_t i = 0;

@@ -27,8 +27,9 @@ struct event_grant_path {
 
 struct event_grant_endpoint {
 	char *exe, *host;
-	char *rule;    /* the rule that names the endpoint, but not the binary; "" = none does */
-	uint16_t port; /* 0: only the name was asked for */
+	char *rule;	 /* that names the endpoint; "" = none does */
+	uint16_t port;	 /* 0: only the name was asked for */
+	bool has_binary; /* the rule names the binary too: it is the address that it lacks */
 };
 
 struct event_grants {

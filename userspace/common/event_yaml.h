@@ -43,7 +43,22 @@ void event_yaml_base_free(struct event_yaml_base *base);
 /*
  * @base with @grants in it: filesystem_policy made anew from @grants (which has the base's own
  * paths too), programs added to exec_policy.allow where that is given, a rule per binary added to
- * network_policies. *ret_text is to free(). -EINVAL, -ENOMEM, -E2BIG.
+ * network_policies for each list of endpoints. *ret_text is to free(). -EINVAL, -ENOMEM, -E2BIG.
  */
 int event_yaml_merge(const char *base, size_t len, const struct event_grants *grants,
 		     char **ret_text, size_t *ret_len, struct error *err);
+
+/* Told of each endpoint that the base's rules do not go together with; it is gone afterwards. */
+struct event_yaml_sink {
+	void (*dropped)(void *arg, const struct event_grant_endpoint *endpoint);
+	void *arg;
+};
+
+/*
+ * As event_yaml_merge(), and what comes out is a policy that loads: endpoints that contradict the
+ * base's (one that is inspected there, other allowed_ips) are taken out of @grants. -EBADMSG if
+ * something else is wrong, -E2BIG if it is too much for the kernel's tables.
+ */
+int event_yaml_merge_valid(const char *base, size_t len, struct event_grants *grants,
+			   const struct event_yaml_sink *sink, char **ret_text, size_t *ret_len,
+			   struct error *err);

@@ -360,10 +360,27 @@ static int replace_file(const struct learn *l, const char *path, const char *tex
 	return 0;
 }
 
+static void drop_endpoint(void *arg, const struct event_grant_endpoint *e)
+{
+	struct learn *l = arg;
+	char line[NOTE_SIZE];
+	struct text t;
+
+	l->not_learned++;
+	text_init(&t, line, sizeof(line));
+	text_add(&t, "still denied: connecting: ");
+	text_add_word(&t, e->host);
+	text_add(&t, ":%u by ", e->port);
+	text_add_word(&t, e->exe);
+	text_add(&t, " (it contradicts the base's rules)");
+	note(l, line, NULL);
+}
+
 int learn_write(struct learn *learn, const char *path, struct learn_result *ret_result,
 		struct error *err)
 {
 	_cleanup_free_ char *text = NULL;
+	const struct event_yaml_sink sink = {.dropped = drop_endpoint, .arg = learn};
 	struct learn_result result = {0};
 	size_t len = 0;
 	int r;
@@ -372,8 +389,9 @@ int learn_write(struct learn *learn, const char *path, struct learn_result *ret_
 	if (r < 0)
 		return r;
 	forget_workdir(learn);
-	r = event_yaml_merge(learn->options.base, learn->options.base ? learn->options.base_len : 0,
-			     &learn->grants, &text, &len, err);
+	r = event_yaml_merge_valid(learn->options.base,
+				   learn->options.base ? learn->options.base_len : 0,
+				   &learn->grants, &sink, &text, &len, err);
 	if (r < 0)
 		return r;
 	r = replace_file(learn, path, text, len, err);
