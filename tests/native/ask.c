@@ -6,7 +6,7 @@
  */
 #include "worker_child.h"
 
-#include "proxy/relay.h"
+#include "proxy/ask_relay.h"
 
 #include <fcntl.h>
 
