@@ -25,6 +25,23 @@ $(BUILD)/tests/native/%: $(BUILD)/obj/tests/native/%.o $(BUILD)/libopenshell.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# openshell-proxy with a hostile worker, and with a hostile resolver as well; the test has a names.c
+# and a DNS server of its own. What replaces something in the library stands before it.
+WORKER_ROLES := $(BUILD)/tests/native/worker_roles/hostile $(BUILD)/tests/native/worker_roles/liar
+worker_role   = $(patsubst %,$(BUILD)/obj/tests/native/worker_roles/%.o,$(1))
+
+$(BUILD)/tests/native/worker_roles/hostile: $(call worker_role,hostile)
+$(BUILD)/tests/native/worker_roles/liar: $(call worker_role,hostile liar)
+$(WORKER_ROLES): $(BUILD)/obj/userspace/proxy/main.o $(BUILD)/libopenshell.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libopenshell.a -lcares
+
+$(BUILD)/tests/native/worker: $(BUILD)/obj/tests/native/worker.o \
+                              $(call worker_role,hostile names dns stage) $(BUILD)/libopenshell.a \
+                              | $(WORKER_ROLES)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LDLIBS)
+
 # The egress test is two programs: the driver, and the agent that it copies and runs.
 EGRESS_TEST := $(BUILD)/tests/native/egress/driver $(BUILD)/tests/native/egress/act
 

@@ -20,8 +20,9 @@
 #define EVENTS	      32
 #define TIMEOUT_MS    2000 /* of one try at one server; c-ares doubles it for the next */
 #define TRIES	      2
-#define HOSTS_TTL     10 /* seconds, of what /etc/hosts says: edits shall be seen */
-#define NEGATIVE_TTL  10 /* c-ares does not tell the zone's own */
+#define EDNS_BYTES    1232 /* of an answer that no path has to fragment */
+#define HOSTS_TTL     10   /* seconds, of what /etc/hosts says: edits shall be seen */
+#define NEGATIVE_TTL  10   /* c-ares does not tell the zone's own */
 #define RESOLV_CONF   "/etc/resolv.conf"
 #define FAMILIES      2
 #define CHANNEL_EVENT UINT64_MAX
@@ -91,7 +92,8 @@ static void on_socket(void *arg, ares_socket_t fd, int readable, int writable)
 static int make_channel(struct resolver *r, const char *lookups, ares_channel *ret_channel)
 {
 	struct ares_options options = {
-		.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES,
+		.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_EDNS,
+		.ednspsz = EDNS_BYTES,
 		.timeout = TIMEOUT_MS,
 		.tries = TRIES,
 		.lookups = (char *)lookups,
@@ -102,7 +104,7 @@ static int make_channel(struct resolver *r, const char *lookups, ares_channel *r
 	return ares_init_options(ret_channel, &options,
 				 ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
 					 ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB |
-					 ARES_OPT_DOMAINS)
+					 ARES_OPT_DOMAINS | ARES_OPT_EDNSPSZ)
 		       ? -ENOMEM
 		       : 0;
 }

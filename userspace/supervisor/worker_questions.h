@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define QUESTIONS_LOOKUPS_MAX (WORKER_OUTSTANDING_MAX + 256) /* with those that nobody waits for   \
-							      */
+/* With those that nobody waits for. */
+#define QUESTIONS_LOOKUPS_MAX (WORKER_OUTSTANDING_MAX + 256)
 
 struct question {
 	struct question *next; /* in its look-up, or among what is to be sent */

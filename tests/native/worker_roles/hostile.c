@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A worker that does whatever the datagram says that reaches its DNS socket, honest or not, and
+ * answers with what came of it. Linked into openshell-proxy in the place of the real one, so that
+ * it is as confined as that.
+ */
+#include "proxy/worker.h"
+
+#include "common/cleanup.h"
+#include "common/worker_protocol.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+static int channel_fd, udp_fd, ask_fd;
+static struct sockaddr_in peer;
+static uint16_t udp_port;
+
+static void reply(const char *text)
+{
+	sendto(udp_fd, text, strlen(text), 0, (struct sockaddr *)&peer, sizeof(peer));
+}
+
+static void fill_peer(struct worker_peer *ret_peer)
+{
+	memset(ret_peer->address + 10, 0xff, 2);
+	memcpy(ret_peer->address + 12, &peer.sin_addr, 4);
+	ret_peer->port = ntohs(peer.sin_port);
+	ret_peer->protocol = IPPROTO_UDP;
+}
+
+static void ask(uint32_t id, const char *name)
+{
+	union worker_message m;
+
+	worker_message_init(&m, WORKER_ASK_NAME, id);
+	fill_peer(&m.ask_name.peer);
+	m.ask_name.type = 1;
+	m.ask_name.length = (uint8_t)strlen(name);
+	memcpy(m.ask_name.name, name, strlen(name));
+	worker_message_send(channel_fd, &m, NULL, 0);
+}
+
+/* Whether the connection that waits at the ask listener may go on; @lie: it came elsewhere. */
+static void ask_flow(bool lie)
+{
+	struct sockaddr_in from, at;
+	socklen_t len = sizeof(from), at_len = sizeof(at);
+	union worker_message m;
+	int fd = accept4(ask_fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC);
+
+	if (fd < 0 || getsockname(fd, (struct sockaddr *)&at, &at_len) < 0)
+		return;
+	worker_message_init(&m, WORKER_ASK_FLOW, 1);
+	fill_peer(&m.ask_flow.peer);
+	m.ask_flow.local = m.ask_flow.peer;
+	m.ask_flow.peer.port = ntohs(from.sin_port);
+	m.ask_flow.local.port = lie ? udp_port : ntohs(at.sin_port);
+	m.ask_flow.peer.protocol = m.ask_flow.local.protocol = IPPROTO_TCP;
+	worker_message_send(channel_fd, &m, NULL, 0);
+	close(fd);
+}
+
+static void fork_and_end(void)
+{
+	if (syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0) == 0)
+		_exit(0);
+}
+
+/* Each of these would end it; "survived" says that it did not. */
+static void attack(const char *what)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9)};
+	char *const argv[] = {(char *)"true", NULL};
+	struct iovec iov = {.iov_base = &to, .iov_len = 1};
+	struct msghdr msg = {
+		.msg_name = &to, .msg_namelen = sizeof(to), .msg_iov = &iov, .msg_iovlen = 1};
+
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (!strcmp(what, "open"))
+		open("/etc/passwd", O_RDONLY);
+	else if (!strcmp(what, "socket"))
+		socket(AF_INET, SOCK_STREAM, 0);
+	else if (!strcmp(what, "unix"))
+		socket(AF_UNIX, SOCK_STREAM, 0);
+	else if (!strcmp(what, "connect"))
+		connect(udp_fd, (struct sockaddr *)&to, sizeof(to));
+	else if (!strcmp(what, "bind"))
+		bind(udp_fd, (struct sockaddr *)&to, sizeof(to));
+	else if (!strcmp(what, "fastopen"))
+		sendmsg(ask_fd, &msg, MSG_FASTOPEN);
+	else if (!strcmp(what, "exec"))
+		execv("/bin/true", argv);
+	else if (!strcmp(what, "fork"))
+		fork_and_end();
+	else if (!strcmp(what, "ptrace"))
+		ptrace(PTRACE_TRACEME, 0, 0, 0);
+	else if (!strcmp(what, "kill"))
+		syscall(SYS_kill, 1, 0);
+	else if (!strcmp(what, "setuid"))
+		syscall(SYS_setresuid, 0, 0, 0);
+	else if (!strcmp(what, "prctl"))
+		prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	else if (!strcmp(what, "code"))
+		mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	else if (!strcmp(what, "option"))
+		setsockopt(udp_fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3);
+	else if (!strcmp(what, "unknown"))
+		syscall(1 << 20);
+	else if (!strcmp(what, "x32"))
+		syscall(0x40000000 | SYS_read, -1, NULL, 0);
+	reply("survived");
+}
+
+static void misbehave(const char *how)
+{
+	union worker_message m;
+	uint8_t garbage[400];
+	int fds[] = {0};
+
+	memset(garbage, 0xa5, sizeof(garbage));
+	worker_message_init(&m, WORKER_READY, 0);
+	if (!strcmp(how, "garbage"))
+		send(channel_fd, garbage, 100, 0);
+	else if (!strcmp(how, "long"))
+		send(channel_fd, garbage, sizeof(garbage), 0);
+	else if (!strcmp(how, "empty"))
+		send(channel_fd, garbage, 0, 0);
+	else if (!strcmp(how, "ready"))
+		worker_message_send(channel_fd, &m, NULL, 0);
+	else if (!strcmp(how, "found")) {
+		worker_message_init(&m, WORKER_FOUND, 1);
+		m.found.status = WORKER_NAME_NONE;
+		worker_message_send(channel_fd, &m, NULL, 0);
+	} else if (!strcmp(how, "fork")) {
+		worker_message_init(&m, WORKER_FORK, 1);
+		m.fork.role = WORKER_ROLE_RESOLVER;
+		m.fork.uid = 1;
+		worker_message_send(channel_fd, &m, NULL, 0);
+	} else if (!strcmp(how, "descriptor")) {
+		worker_message_init(&m, WORKER_ASK_NAME, 1);
+		fill_peer(&m.ask_name.peer);
+		m.ask_name.length = 1;
+		m.ask_name.name[0] = 'a';
+		worker_message_send(channel_fd, &m, fds, 1);
+	} else if (!strcmp(how, "upper")) {
+		ask(1, "GOOD.example");
+	} else if (!strcmp(how, "twice")) {
+		ask(7, "slow.example");
+		ask(7, "slow.example");
+	} else if (!strcmp(how, "lie")) {
+		ask_flow(true);
+	} else if (!strcmp(how, "many")) {
+		/* Without hearing an answer; the supervisor's queue is its own trouble. */
+		for (uint32_t id = 0; id < 4 * WORKER_OUTSTANDING_MAX; id++) {
+			struct pollfd pollfd = {.fd = channel_fd, .events = POLLOUT};
+
+			if (poll(&pollfd, 1, 2000) <= 0)
+				break;
+			ask(id, "slow.example");
+		}
+	}
+}
+
+static void obey(const char *command)
+{
+	if (!strncmp(command, "ask ", 4))
+		ask(1, command + 4);
+	else if (!strcmp(command, "flow"))
+		ask_flow(false);
+	else if (!strncmp(command, "attack ", 7))
+		attack(command + 7);
+	else if (!strncmp(command, "say ", 4))
+		misbehave(command + 4);
+	else if (!strcmp(command, "exit"))
+		_exit(0);
+	else if (!strcmp(command, "ping"))
+		reply("pong");
+}
+
+/* "STATUS HAS TTL LAST-BYTE", or what a flow's socket says. */
+static void report(const union worker_message *m, const int *fds, size_t len)
+{
+	char text[64] = "denied";
+
+	switch (m->header.kind) {
+	case WORKER_NAME:
+		snprintf(text, sizeof(text), "%u %u %u %u %u", m->name.status, m->name.has,
+			 m->name.ttl, m->name.ipv4[3], m->name.ipv6[15]);
+		break;
+	case WORKER_FLUSH:
+		snprintf(text, sizeof(text), "flush");
+		break;
+	case WORKER_FLOW:
+		if (m->flow.status == WORKER_FLOW_ALLOWED) {
+			memset(text, 0, sizeof(text));
+			if (len != 1 || read(fds[0], text, sizeof(text) - 1) < 0)
+				memcpy(text, "unreadable", 11);
+		}
+		break;
+	}
+	for (size_t i = 0; i < len; i++)
+		close(fds[i]);
+	reply(text);
+}
+
+int worker_main(int channel, uint32_t sockets, const int fds[])
+{
+	struct sockaddr_in at;
+	socklen_t at_len = sizeof(at);
+	union worker_message m;
+
+	channel_fd = channel;
+	udp_fd = fds[0];
+	ask_fd = fds[__builtin_popcount(sockets & (WORKER_SOCKET_ASK4 - 1))];
+	if (getsockname(udp_fd, (struct sockaddr *)&at, &at_len) == 0)
+		udp_port = ntohs(at.sin_port);
+	worker_message_init(&m, WORKER_READY, 0);
+	worker_message_send(channel, &m, NULL, 0);
+	for (;;) {
+		struct pollfd wait[] = {{.fd = channel, .events = POLLIN},
+					{.fd = udp_fd, .events = POLLIN}};
+		char command[300];
+		int got[1], r;
+		size_t len = 0;
+
+		if (poll(wait, 2, -1) < 0)
+			return 0;
+		if (wait[0].revents) {
+			r = worker_message_receive(channel, WORKER_TO_WORKER, &m, got, 1, &len);
+			if (r <= 0 && r != -EAGAIN)
+				return r;
+			if (r == 1)
+				report(&m, got, len);
+		}
+		if (wait[1].revents) {
+			socklen_t peer_len = sizeof(peer);
+			ssize_t n = recvfrom(udp_fd, command, sizeof(command) - 1, 0,
+					     (struct sockaddr *)&peer, &peer_len);
+
+			if (n > 0) {
+				command[n] = '\0';
+				obey(command);
+			}
+		}
+	}
+}
