@@ -72,7 +72,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 131072);
+	__uint(max_entries, 262144);
 	__type(key, struct os_name_key);
 	__type(value, struct os_name);
 } os_name OS_MAP;

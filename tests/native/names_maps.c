@@ -391,6 +391,62 @@ static void rebinding(void)
 	names_free(names);
 }
 
+static unsigned int sentences;
+static char sentence[512];
+
+static void listen_to(void *arg, const char *text)
+{
+	sentences++;
+	snprintf(sentence, sizeof(sentence), "%s", text);
+}
+
+static void forbidden_addresses_are_told(void)
+{
+	static const struct {
+		const char *name, *addresses, *word;
+	} rows[] = {
+		{"x.example.org", "192.0.2.1 10.0.0.1", "to 10.0.0.1, which is private"},
+		{"y.example.org", "169.254.169.254", "a cloud metadata address"},
+		{"z.example.org", "64:ff9b::7f00:1", "a loopback address"},
+		{"s.example.org", "198.18.0.1", "stand for names"},
+		{"inside.example.com", "10.1.0.1 10.2.0.1", "to 10.2.0.1, which is not among"},
+		{"etcd.example.com", "10.1.0.1", "control port"},
+	};
+	struct policy *p = begin(0);
+	struct names *names;
+	char name[64];
+
+	add(p, "*.example.org", 443, 0, NULL);
+	add(p, "inside.example.com", 443, 1, "10.1.0.0/16");
+	add(p, "etcd.example.com", 2379, 1, NULL);
+	names = make(false, 1, p);
+	names_listen(names, listen_to, NULL);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		sentences = 0;
+		status(names, rows[i].name);
+		found(names, rows[i].name, rows[i].addresses, 1);
+		found(names, rows[i].name, rows[i].addresses, 1);
+		ok(sentences == 1 && strstr(sentence, rows[i].word) &&
+			   strstr(sentence, rows[i].name),
+		   "told once: %s", sentence);
+	}
+	sentences = 0;
+	status(names, "a.example.org");
+	found(names, "a.example.org", "192.0.2.1", 1);
+	ok(sentences == 0, "of a name with good addresses nothing is told");
+	names_write(names, 2, &p->compiled, NULL);
+	found(names, "x.example.org", "10.0.0.1", 1);
+	ok(sentences == 1, "under another policy it is told again");
+	for (unsigned int i = 0; i < 200; i++) {
+		snprintf(name, sizeof(name), "n%u.example.org", i);
+		status(names, name);
+		found(names, name, "127.0.0.1", 1);
+	}
+	ok(sentences == NAMES_TOLD_MAX + 1 && strstr(sentence, "no more"),
+	   "and not without end: %s", sentence);
+	names_free(names);
+}
+
 static void binaries_of_wildcards(void)
 {
 	struct policy *p = begin(0);
@@ -752,6 +808,7 @@ int main(void)
 	lookups_that_fail();
 	globs();
 	rebinding();
+	forbidden_addresses_are_told();
 	binaries_of_wildcards();
 	limits();
 	switches();

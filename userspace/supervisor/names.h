@@ -28,7 +28,8 @@
 /* New names under a wildcard: a bucket of BURST, filled with RATE a second. */
 #define NAMES_WILDCARD_BURST 256
 #define NAMES_WILDCARD_RATE  16
-#define NAMES_TTL_MIN	     1 /* seconds, of what the agent is told */
+#define NAMES_TOLD_MAX	     64 /* of one policy; then one sentence that there are more */
+#define NAMES_TTL_MIN	     1	/* seconds, of what the agent is told */
 #define NAMES_TTL_MAX	     300
 #define NAMES_STALE_SECONDS                                                                        \
 	3600 /* a name in use keeps its last addresses if no resolver answers                      \
@@ -42,6 +43,14 @@ int names_new(const struct kernel *kernel, uint32_t slot, bool audit, struct nam
 	      struct error *err);
 /* Removes its entries from the maps as well. NULL is valid. */
 void names_free(struct names *names);
+
+/*
+ * Be told, as a sentence, of a name that turns up at an address which the policy does not admit:
+ * somebody's mistake, or an attempt at the host's own network. Once for each name and policy, and
+ * not of more than NAMES_TOLD_MAX names.
+ */
+void names_listen(struct names *names, void (*forbidden)(void *arg, const char *sentence),
+		  void *arg);
 
 /* True if @policy has an endpoint that is a name of an L4 rule: it needs a worker. */
 bool names_wanted(const Openshell__Compiled__V1__CompiledPolicy *policy);

@@ -112,3 +112,27 @@ struct names_verdict names_admit(const struct names_index *index, const struct n
 		verdict.ask.word[i] = verdict.rules.word[i] & index->globs.word[i];
 	return verdict;
 }
+
+const char *names_admit_why(const struct names_ports *ports, const uint8_t *address)
+{
+	struct policy_cidr cidr = {.prefix = 128};
+	bool wildcard = true, allowed = false;
+	enum policy_never never;
+
+	memcpy(cidr.address, address, sizeof(cidr.address));
+	never = policy_cidr_never(&cidr);
+	if (never)
+		return policy_never_name(never);
+	if (names_address_never(address))
+		return "one of the addresses that stand for names";
+	for (size_t i = 0; i < ports->len; i++) {
+		if (is_valid(ports->item[i].endpoint, ports->item[i].port, address))
+			return NULL;
+		wildcard &= ports->item[i].endpoint->wildcard;
+		allowed |= ports->item[i].endpoint->allowed_len != 0;
+	}
+	if (allowed)
+		return "not among the allowed_ips of its rules";
+	return wildcard ? "private, and only a host that is spelt out may be, or allowed_ips say so"
+			: "private, and so no place for a cluster's control port";
+}

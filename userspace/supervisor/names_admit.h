@@ -45,5 +45,10 @@ bool names_address_private(const uint8_t *address);
 struct names_verdict names_admit(const struct names_index *index, const struct names_port *group,
 				 size_t len, const struct names_addresses *addresses);
 
+/*
+ * Why @address is valid for none of @ports, or NULL if it is for one: words that follow "which is".
+ */
+const char *names_admit_why(const struct names_ports *ports, const uint8_t *address);
+
 /* The addresses that are not refused whatever the policy says, as names_verdict.valid. */
 uint32_t names_admit_any(const struct names_addresses *addresses);

@@ -26,6 +26,7 @@ struct name {
 	bool admitted; /* by the policy that is asked now, or by audit mode */
 	bool wildcard; /* it was numbered because somebody asked for it */
 	bool entered;  /* its keys are among those of the generation */
+	bool told;     /* that it has forbidden addresses under this policy */
 	enum names_status status;
 	struct names_addresses *addresses; /* that were found last, NULL = none */
 	uint64_t fresh;	 /* CLOCK_BOOTTIME ns: until then the status is answered */
