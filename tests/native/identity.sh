@@ -15,4 +15,4 @@ if [ -n "$why" ]; then
 	echo "ok 1 - identity # SKIP $why"
 	exit 0
 fi
-exec "$build/tests/native/identity/driver" "$build/tests/native/identity/act"
+exec "$build/tests/native/identity/driver" "$build/tests/native/identity/act" "$@"

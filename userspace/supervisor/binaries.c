@@ -263,7 +263,7 @@ static int open_file(const struct binaries *b, const struct os_file_id *file, co
 	fd = (int)syscall(SYS_openat2, b->options.root_fd, path, &how, sizeof(how));
 	if (fd < 0)
 		return -errno;
-	r = kernel_identify(b->options.kernel, fd, ret_image, &mode);
+	r = egress_identify(b->options.kernel, fd, ret_image, &mode);
 	if (r)
 		return r;
 	if (!S_ISREG(mode) || !identity_file_equal(&ret_image->file, file))
@@ -283,7 +283,7 @@ static int open_running(const struct binaries *b, const struct os_file_id *file,
 	fd = open(path, O_PATH | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	r = kernel_identify(b->options.kernel, fd, ret_image, NULL);
+	r = egress_identify(b->options.kernel, fd, ret_image, NULL);
 	if (r)
 		return r;
 	return identity_file_equal(&ret_image->file, file) ? TAKE_FD(fd) : -ESTALE;

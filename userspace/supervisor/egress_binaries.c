@@ -64,6 +64,35 @@ static int add(struct build *build, const struct os_image *image)
 	return 0;
 }
 
+static uint64_t ctime_of(const struct stat *st)
+{
+	return (uint64_t)st->st_ctim.tv_sec * 1000000000 + (uint64_t)st->st_ctim.tv_nsec;
+}
+
+/*
+ * An overlay's inode learns what was written through a mapping when the file is read, as execve()
+ * does; stat(2) asks the file below.
+ */
+int egress_identify(const struct kernel *kernel, int fd, struct os_image *ret_image,
+		    uint32_t *ret_mode)
+{
+	_cleanup_close_ int file = -1;
+	char path[64], byte;
+	uint32_t mode;
+	struct stat st;
+	int r = fstat(fd, &st) ? -errno : kernel_identify(kernel, fd, ret_image, &mode);
+
+	if (!r && S_ISREG(mode) && ret_image->changed != ctime_of(&st)) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		file = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+		if (file >= 0 && pread(file, &byte, 1, 0) >= 0)
+			r = kernel_identify(kernel, fd, ret_image, &mode);
+	}
+	if (!r && ret_mode)
+		*ret_mode = mode;
+	return r;
+}
+
 /*
  * File times come from a clock that stands still for up to 10 ms, so a file that was just changed
  * can be changed again and not show it. Such a file is looked at once more when the clock is past
@@ -73,8 +102,7 @@ static int identify(struct build *build, int fd, struct os_image *ret_image)
 {
 	const struct timespec wait = {.tv_nsec = EGRESS_SETTLE_NS};
 	struct timespec now;
-	uint32_t mode;
-	int r = kernel_identify(build->kernel, fd, ret_image, &mode);
+	int r = egress_identify(build->kernel, fd, ret_image, NULL);
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	if (r || build->waits == EGRESS_WAITS_MAX ||
@@ -83,7 +111,7 @@ static int identify(struct build *build, int fd, struct os_image *ret_image)
 		return r;
 	build->waits++;
 	nanosleep(&wait, NULL);
-	return kernel_identify(build->kernel, fd, ret_image, &mode);
+	return egress_identify(build->kernel, fd, ret_image, NULL);
 }
 
 /* 1 = it is an executable and was added, 0 = it is something else. */

@@ -42,4 +42,11 @@ int egress_binaries_build(const struct kernel *kernel,
 			  const Openshell__Compiled__V1__CompiledPolicy *policy, int root_fd,
 			  struct egress_binaries *ret_binaries, struct error *err);
 
+/*
+ * kernel_identify() for a file whose ctime counts: with what its file system has not noticed yet.
+ * @ret_mode may be NULL.
+ */
+int egress_identify(const struct kernel *kernel, int fd, struct os_image *ret_image,
+		    uint32_t *ret_mode);
+
 void egress_binaries_free(struct egress_binaries *binaries);

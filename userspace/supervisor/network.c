@@ -19,7 +19,7 @@ struct network {
 	struct names *names; /* since the first policy with names */
 	struct worker *worker;
 	struct binaries *binaries; /* since the first policy with endpoints */
-	struct revoke *revoke;	   /* since the first change of policy */
+	struct revoke *revoke;	   /* since the first change of policy, or of a binary */
 	int epoll_fd;
 	/* In force, to go back to. */
 	const PB(CompiledPolicy) * policy;
@@ -88,21 +88,6 @@ static const char *hex(const uint8_t digest[32], char buf[65])
 	return buf;
 }
 
-/* Connections that the binary opened before are looked at again as well. */
-static void on_revoked(void *arg, const struct binaries_revocation *revocation)
-{
-	struct network *network = arg;
-	char was[65], is[65];
-
-	tell(network,
-	     "the content of %s changed (SHA-256 was %s, is %s): its network rules do not admit it "
-	     "until the policy is loaded again",
-	     revocation->path, revocation->hashed ? hex(revocation->was, was) : "not known",
-	     revocation->readable ? hex(revocation->is, is) : "not readable");
-	if (network->revoke)
-		revoke_start(network->revoke);
-}
-
 static void on_revoke_done(void *arg, const struct revoke_result *result)
 {
 	struct network *network = arg;
@@ -129,6 +114,38 @@ static int watch(struct network *network, int fd, struct error *err)
 	if (epoll_ctl(network->epoll_fd, EPOLL_CTL_ADD, fd, &event))
 		return error_set(err, -errno, "cannot listen to a descriptor: %s", strerror(errno));
 	return 0;
+}
+
+static void start_revoke(struct network *network)
+{
+	const struct revoke_options options = {
+		.kernel = network->options.kernel,
+		.slot = network->options.slot->slot,
+		.done = on_revoke_done,
+		.arg = network,
+	};
+	struct error err = {};
+
+	if (!network->revoke && (revoke_new(&options, &network->revoke, &err) ||
+				 watch(network, revoke_fd(network->revoke), &err)))
+		tell(network, "connections that the policy revoked are stopped, but not ended: %s",
+		     err.message);
+	if (network->revoke)
+		revoke_start(network->revoke);
+}
+
+/* Connections that the binary opened before are looked at again as well. */
+static void on_revoked(void *arg, const struct binaries_revocation *revocation)
+{
+	struct network *network = arg;
+	char was[65], is[65];
+
+	tell(network,
+	     "the content of %s changed (SHA-256 was %s, is %s): its network rules do not admit it "
+	     "until the policy is loaded again",
+	     revocation->path, revocation->hashed ? hex(revocation->was, was) : "not known",
+	     revocation->readable ? hex(revocation->is, is) : "not readable");
+	start_revoke(network);
 }
 
 int network_new(const struct network_options *options, struct network **ret_network,
@@ -269,24 +286,6 @@ void network_undo(struct network *network, uint32_t generation)
 	if (network->options.slot->endpoints)
 		egress_erase(network->options.kernel, network->options.slot->slot, generation);
 	network->next = NULL;
-}
-
-static void start_revoke(struct network *network)
-{
-	const struct revoke_options options = {
-		.kernel = network->options.kernel,
-		.slot = network->options.slot->slot,
-		.done = on_revoke_done,
-		.arg = network,
-	};
-	struct error err = {};
-
-	if (!network->revoke && (revoke_new(&options, &network->revoke, &err) ||
-				 watch(network, revoke_fd(network->revoke), &err)))
-		tell(network, "connections that the policy revoked are stopped, but not ended: %s",
-		     err.message);
-	if (network->revoke)
-		revoke_start(network->revoke);
 }
 
 void network_switched(struct network *network, uint32_t generation)

@@ -2,7 +2,7 @@
 /*
  * Who a binary is, and what becomes of connections when that changes: contents rewritten in place,
  * names, links, ancestors, files that come late, and the end of what a policy admits no more.
- * usage: driver ACT
+ * usage: driver ACT [overlay]
  */
 #include "../tap.h"
 #include "stage.h"
@@ -14,6 +14,7 @@
 #include <linux/inet_diag.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -147,6 +148,31 @@ static void rewritten_in_place(void)
 	ok(try("other-admitted") == 0, "rewritten in place: the rule's other binary is admitted");
 	stage_policy(policy_text(""));
 	ok(try("admitted") == 0, "rewritten in place: admitted after a reload");
+}
+
+/* Through a mapping the file's times change once, and not with every store. */
+static void rewritten_through_a_mapping(void)
+{
+	unsigned int told = stage.revocations;
+	struct stat st;
+	char *mapped;
+	int fd;
+
+	ok(soon("admitted", 8000), "rewritten through a mapping: admitted before");
+	fd = open(stage_path("admitted"), O_RDWR | O_CLOEXEC);
+	ok(!fstat(fd, &st) && (mapped = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE,
+					     MAP_SHARED, fd, 0)) != MAP_FAILED,
+	   "rewritten through a mapping: mapped");
+	close(fd);
+	mapped[st.st_size - 1] ^= 1; /* in the last section header */
+	munmap(mapped, (size_t)st.st_size);
+	ok(try("admitted") == EPERM && stage.denied.reason == OS_REASON_CHANGED,
+	   "rewritten through a mapping: denied as changed");
+	ok(told_soon("admitted", 8000, told) && stage.revoked.hashed,
+	   "rewritten through a mapping: told");
+	stage_copy("admitted");
+	stage_policy(policy_text(""));
+	ok(try("admitted") == 0, "rewritten through a mapping: admitted after a reload");
 }
 
 static void changed_before_use(void)
@@ -432,9 +458,9 @@ static void ended_by_a_switch(void)
 
 int main(int argc, char **argv)
 {
-	if (argc != 2)
+	if (argc < 2 || argc > 3)
 		return 2;
-	stage_open(argv[1]);
+	stage_open(argv[1], argc == 3);
 	stage_copy("agent");
 	stage_copy("admitted");
 	stage_copy("other-admitted");
@@ -446,6 +472,7 @@ int main(int argc, char **argv)
 	mode_changes();
 	running_while_mode_changes();
 	rewritten_in_place();
+	rewritten_through_a_mapping();
 	changed_before_use();
 	open_for_writing();
 	names();

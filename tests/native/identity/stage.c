@@ -212,7 +212,25 @@ static void on_event(void *arg, const void *data, size_t size)
 	binaries_event(stage.binaries, &event);
 }
 
-void stage_open(const char *act)
+/* Both layers in memory: the host's /var/tmp may be an overlay, which is no upper layer. */
+static void mount_overlay(void)
+{
+	static const char *const dirs[] = {"layers/lower", "layers/upper", "layers/work"};
+	char path[128], options[512];
+
+	snprintf(path, sizeof(path), "%s/layers", top);
+	must(!mkdir(path, 0755) && !mount("layers", path, "tmpfs", 0, "mode=0755"), path);
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
+		snprintf(path, sizeof(path), "%s/%s", top, dirs[i]);
+		must(!mkdir(path, 0755), path);
+	}
+	snprintf(options, sizeof(options),
+		 "lowerdir=%s/layers/lower,upperdir=%s/layers/upper,workdir=%s/layers/work", top,
+		 top, top);
+	must(!mount("overlay", stage.dir, "overlay", 0, options), "overlay");
+}
+
+void stage_open(const char *act, bool overlay)
 {
 	struct error err = {};
 
@@ -220,7 +238,10 @@ void stage_open(const char *act)
 	own_instance();
 	own_network();
 	snprintf(stage.dir, sizeof(stage.dir), "%s/work", top);
-	must(!mkdir(stage.dir, 0755) && !chown(stage.dir, AGENT_UID, AGENT_UID), stage.dir);
+	must(!mkdir(stage.dir, 0755), stage.dir);
+	if (overlay)
+		mount_overlay();
+	must(!chown(stage.dir, AGENT_UID, AGENT_UID), stage.dir);
 	server = fork();
 	if (!server)
 		serve();

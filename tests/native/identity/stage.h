@@ -40,8 +40,11 @@ extern struct stage stage;
 
 _Noreturn void die(const char *what);
 
-/* Everything but the sandbox. @act: the program to copy. */
-void stage_open(const char *act);
+/*
+ * Everything but the sandbox. @act: the program to copy. @overlay: the agent's directory is an
+ * overlay's.
+ */
+void stage_open(const char *act, bool overlay);
 /* Load a policy, format as printf; the first one starts the sandbox. */
 void stage_policy(const char *text);
 void stage_close(void);
