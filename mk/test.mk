@@ -91,11 +91,11 @@ FUZZFLAGS := -std=gnu11 -O1 -g -fsanitize=fuzzer-no-link,address,undefined \
 
 $(BUILD)/fuzz/%.o: %.c | $(PROTO_H) $(BPF_SKELS)
 	@mkdir -p $(@D)
-	$(CLANG) $(CPPFLAGS) $(FUZZFLAGS) -MMD -c $< -o $@
+	$(CLANG) $(CPPFLAGS) $(FUZZFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/fuzz/gen/%.o: $(BUILD)/gen/%.c
 	@mkdir -p $(@D)
-	$(CLANG) $(CPPFLAGS) $(FUZZFLAGS) -MMD -c $< -o $@
+	$(CLANG) $(CPPFLAGS) $(FUZZFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/libopenshell-fuzz.a: $(call objects,fuzz,$(COMMON_SRC) $(SUPER_SRC) $(PROXY_SRC))
 	rm -f $@ && $(AR) rcs $@ $^

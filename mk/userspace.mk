@@ -15,19 +15,19 @@ $(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h: proto/%.proto
 # Objects in two flavours: obj/ for the programs, san/ with sanitizers for the unit tests.
 $(BUILD)/obj/%.o: %.c | $(PROTO_H) $(BPF_SKELS)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c $< -o $@
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -w -MMD -c $< -o $@
+	$(CC) $(CPPFLAGS) $(CFLAGS) -w -MMD -MP -c $< -o $@
 
 $(BUILD)/san/%.o: %.c | $(PROTO_H) $(BPF_SKELS)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(SANFLAGS) -MMD -c $< -o $@
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(SANFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/san/gen/%.o: $(BUILD)/gen/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(SANFLAGS) -w -MMD -c $< -o $@
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(SANFLAGS) -w -MMD -MP -c $< -o $@
 
 objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(2)) \
           $(patsubst $(BUILD)/gen/%.c,$(BUILD)/$(1)/gen/%.o,$(PROTO_C))

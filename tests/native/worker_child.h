@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A worker in a child, on sockets of its own, with the test in the supervisor's place: it hears
- * every question and answers when and what it likes.
+ * A worker in a child, on sockets of its own and confined as the zygote confines it, with the test
+ * in the supervisor's place: it hears every question and answers when and what it likes.
  */
 #pragma once
 
 #include "common/cleanup.h"
 #include "common/worker_protocol.h"
+#include "proxy/confine.h"
 #include "proxy/worker.h"
 #include "tap.h"
 
@@ -23,6 +24,7 @@
 #define PATIENCE_MS 3000 /* for what must come */
 #define QUIET_MS    60	 /* for what must not */
 #define DRAIN_MS    500	 /* after the last of many */
+#define WORKER_UID  61007
 
 struct worker_child {
 	pid_t pid;
@@ -147,6 +149,7 @@ static inline void worker_child_start(struct worker_child *w)
 {
 	int pair[2], fds[WORKER_SOCKETS], count = 0;
 	union worker_message message;
+	pid_t self = getpid();
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		bail("socketpair");
@@ -156,6 +159,10 @@ static inline void worker_child_start(struct worker_child *w)
 	w->pid = fork();
 	if (w->pid == 0) {
 		close(pair[0]);
+		/* A call that its filter has not is its end: everything here runs within it. */
+		if (geteuid() == 0 &&
+		    (confine_zygote() || confine_child(WORKER_ROLE_WORKER, WORKER_UID, self)))
+			_exit(126);
 		_exit(worker_main(pair[1], w->sockets, fds) ? 1 : 0);
 	}
 	close(pair[1]);
