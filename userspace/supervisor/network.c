@@ -193,6 +193,7 @@ static int write_names(struct network *network, uint32_t generation,
 			      network->options.audit, &network->names, err);
 		if (r)
 			return r;
+		names_listen(network->names, on_problem, network);
 	}
 	network->options.slot->endpoints = true;
 	r = names_write(network->names, generation, policy, err);
