@@ -51,7 +51,7 @@ int main(int argc, char **argv)
 	start = figures_now_ms();
 	for (uint32_t i = 0; i < sandboxes; i++) {
 		names_free(names[i]);
-		egress_erase(kernel, OS_SLOTS_MAX - 1 - i, 1);
+		egress_remove(kernel, OS_SLOTS_MAX - 1 - i, 1, policy.compiled);
 	}
 	printf("erase %.0f\n", figures_now_ms() - start);
 	kernel_close(kernel);

@@ -36,7 +36,8 @@ struct client {
 	struct sandbox *sandbox;
 };
 
-static struct client client[4] = {{"outside"}, {"agent"}, {"agent-10000"}, {"proxy"}};
+static struct client client[4] = {
+	{.name = "outside"}, {.name = "agent"}, {.name = "agent-10000"}, {.name = "proxy"}};
 enum { OUTSIDE, AGENT, AGENT_MANY, PROXY };
 
 static void __attribute__((noreturn)) die(const char *what)
@@ -244,7 +245,7 @@ static void switches(struct client *server, const char *workdir)
 int main(int argc, char **argv)
 {
 	static struct agent_policy one, many;
-	struct client server = {"server"};
+	struct client server = {.name = "server"};
 	struct kernel *kernel = NULL;
 	struct error err = {};
 	char workdir[4096], line[64];

@@ -18,11 +18,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define POLICY_PATHS_MAX	   256	/* read_only and read_write together; deny as many again */
-#define POLICY_PATH_BYTES_MAX	   4096 /* of one path */
-#define POLICY_ENDPOINTS_MAX	   2048 /* of all rules */
-#define POLICY_BINARIES_MAX	   1024 /* of one rule */
-#define POLICY_BINARY_SETS_MAX	   256	/* distinct lists of binaries: bits of the kernel's mask */
+#define POLICY_PATHS_MAX	   256	 /* read_only and read_write together; deny as many again */
+#define POLICY_PATH_BYTES_MAX	   4096	 /* of one path */
+#define POLICY_ENDPOINTS_MAX	   16384 /* of all rules */
+#define POLICY_BINARIES_MAX	   1024	 /* of one rule */
+#define POLICY_BINARY_SETS_MAX	   256	 /* distinct lists of binaries: bits of the kernel's mask */
 #define POLICY_MIDDLEWARES_MAX	   10
 #define POLICY_SELECTORS_MAX	   32 /* host patterns of one middleware */
 #define POLICY_BODY_BYTES_DEFAULT  65536

@@ -20,7 +20,8 @@ struct contender {
 	const struct policy_endpoint *endpoint;
 	const struct policy_rule *rule;
 	char host[POLICY_HOST_MAX + 1]; /* canonical; "" = by address */
-	struct policy_cidr *ips;	/* sorted, distinct */
+	uint32_t exact;		 /* hash of a host without wildcards; 0 = it may be many hosts */
+	struct policy_cidr *ips; /* sorted, distinct */
 	size_t ips_count;
 	int64_t low_port, high_port;
 };
@@ -54,12 +55,22 @@ static size_t drop_repeated(struct policy_cidr *cidrs, size_t count)
 	return kept;
 }
 
+/* FNV-1a, never 0. */
+static uint32_t hash(const char *text)
+{
+	uint32_t h = 2166136261u;
+
+	for (; *text; text++)
+		h = (h ^ (unsigned char)*text) * 16777619u;
+	return h | 1;
+}
+
 static int add_contender(struct contest *contest, const struct policy_rule *rule,
 			 const struct policy_endpoint *endpoint)
 {
 	struct contender *contender = &contest->contenders[contest->count];
 	const struct policy_strings *ips = &endpoint->allowed_ips;
-	enum policy_host_kind kind;
+	enum policy_host_kind kind = POLICY_HOST_WILDCARD;
 	const char *why;
 
 	*contender = (struct contender){.endpoint = endpoint, .rule = rule};
@@ -67,6 +78,8 @@ static int add_contender(struct contest *contest, const struct policy_rule *rule
 	    (!endpoint->host.value ||
 	     policy_host_parse(endpoint->host.value, &kind, contender->host, &why) < 0))
 		return 0; /* reported already, and nothing to compare */
+	if (contender->host[0] && kind != POLICY_HOST_WILDCARD)
+		contender->exact = hash(contender->host);
 	contender->low_port = contender->high_port = endpoint->port.value;
 	for (size_t i = 0; i < endpoint->ports.count; i++) {
 		int64_t port = endpoint->ports.items[i].value;
@@ -270,6 +283,9 @@ static int compare_pair(struct contest *contest, const struct contender *a,
 	int64_t port;
 	int r;
 
+	/* What nearly every pair of a long list is: two names that are not the same. */
+	if (a->exact && b->exact && a->exact != b->exact)
+		return 0;
 	port = common_port(contest, a, b);
 	if (!port)
 		return 0;

@@ -27,6 +27,7 @@ struct network {
 	/* Written, not in force yet; and no longer, but still in the maps. */
 	const PB(CompiledPolicy) * next, *previous;
 	bool told_no_destroy;
+	bool undone; /* parts of a generation may be left in the maps */
 };
 
 static const struct network_sink nobody;
@@ -287,6 +288,7 @@ void network_undo(struct network *network, uint32_t generation)
 	if (network->options.slot->endpoints)
 		egress_erase(network->options.kernel, network->options.slot->slot, generation);
 	network->next = NULL;
+	network->undone = true;
 }
 
 void network_switched(struct network *network, uint32_t generation)
@@ -346,6 +348,12 @@ void network_free(struct network *network)
 	if (!network)
 		return;
 	worker_free(network->worker);
+	/* Everything that this sandbox has is known, so that nobody looks through shared maps. */
+	if (network->policy && !network->undone) {
+		egress_remove(network->options.kernel, network->options.slot->slot,
+			      network->generation, network->policy);
+		network->options.slot->endpoints = false;
+	}
 	binaries_free(network->binaries);
 	revoke_free(network->revoke);
 	names_free(network->names);

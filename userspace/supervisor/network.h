@@ -67,5 +67,5 @@ void network_event(struct network *network, const struct event *event);
 /* The name behind a synthetic address (16 bytes), or NULL. @network: struct network. */
 const char *network_name(const void *network, const uint8_t *address);
 
-/* NULL is valid. What is left in the maps is the slot's to erase. */
+/* End the worker and take out what is in force. NULL is valid. */
 void network_free(struct network *network);
