@@ -41,6 +41,7 @@ if [ -z "${NAMES_DIR:-}" ]; then
 	if ! rmdir "$NAMES_CGROUP"; then
 		echo "# a cgroup is left behind"
 		find "$NAMES_CGROUP" -name cgroup.procs -exec cat {} + | sed 's/^/# with process /'
+		find "$NAMES_CGROUP" -depth -type d -exec rmdir {} + 2>/dev/null
 		status=1
 	fi
 	exit $status

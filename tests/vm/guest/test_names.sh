@@ -1,0 +1,6 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 900
+#
+# Names, as natively (tests/names), by this kernel and with BPF-LSM.
+exec /t/names/instance.sh suite.py
