@@ -55,7 +55,14 @@ $(BUILD)/tests/native/egress/act: $(patsubst %,$(BUILD)/obj/tests/native/egress/
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ -lpthread
 
-# The same two for the guests.
+# For the names suite: a policy that changes under its agents.
+NAMES_TEST := $(BUILD)/tests/names/switch
+
+$(BUILD)/tests/names/%: $(BUILD)/obj/tests/names/%.o $(BUILD)/libopenshell.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# The egress test's two for the guests.
 GUEST_EGRESS := $(BUILD)/tests/guest/egress/driver $(BUILD)/tests/guest/egress/act
 
 $(BUILD)/tests/guest/egress/%: $(BUILD)/tests/native/egress/%
@@ -108,8 +115,8 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.o $(BUILD)/libopenshell-fuzz.a
 
 .PHONY: unit native guest fuzzers tests
 unit: $(UNIT_TESTS)
-native: $(NATIVE_TESTS) $(EGRESS_TEST) $(IDENTITY_TEST)
-guest: $(GUEST_TESTS) $(GUEST_EGRESS) $(GUEST_IDENTITY)
+native: $(NATIVE_TESTS) $(EGRESS_TEST) $(IDENTITY_TEST) $(NAMES_TEST)
+guest: $(GUEST_TESTS) $(GUEST_EGRESS) $(GUEST_IDENTITY) $(NAMES_TEST)
 fuzzers: $(FUZZERS)
 tests: all unit native guest fuzzers
 
