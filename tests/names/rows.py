@@ -152,8 +152,11 @@ def rows(world):
             % CURL, "allowed", REACHED, allowed("curl", "ancestor.svc.test", 80)),
         row("a rule for a launcher: its grandchild, forked twice, in another session",
             launcher + " -c 'rm -f far; setsid -f /bin/bash -c \"sleep 0.2; setsid -f %s -o far "
-            "http://ancestor.svc.test/\"'; for i in $(seq 100); do [ ! -s far ] || break; sleep 0.1; "
+            "http://ancestor.svc.test/\"; :'; for i in $(seq 50); do [ ! -s far ] || break; sleep 0.1; "
             "done; cat far" % CURL, "allowed", REACHED, allowed("curl", "ancestor.svc.test", 80)),
+        row("a rule for a launcher: what it executes in its own place",
+            launcher + " -c 'exec %s http://ancestor.svc.test/'" % CURL, "denied",
+            "Couldn't connect|Failed to connect", denied("curl", "ancestor.svc.test", 80), REACHED),
         row("a rule for a launcher: without it", CURL + "http://ancestor.svc.test/", "denied",
             "Couldn't connect|Failed to connect", denied("curl", "ancestor.svc.test", 80), REACHED),
         row("a rule with a glob: a binary in it, never seen before",
@@ -264,6 +267,7 @@ network_policies:
       - {host: "*.failing.test", port: 80}
       - {host: "*.silent.test", port: 80}
       - {host: "*.wild.test", ports: [7, 80]}
+      - {host: "*.roam.test", ports: [7, 80]}
       - {host: "**.deep.test", port: 80}
       - {host: "*-api.svc.test", port: 80}
       - {host: private.svc.test, ports: [7, 80]}

@@ -65,7 +65,7 @@ NAMES = {
 }
 # Whole zones, one address each.
 ZONES = {"wild.test": ["203.0.113.13", "2001:db8:1::13"], "deep.test": ["203.0.113.13"]}
-MOVING = ["moving.svc.test", "moving.wild.test"]
+MOVING = ["moving.svc.test", "x.roam.test"]
 LISTED = "listed.home.test"  # only in the host's own /etc/hosts
 LISTED_ADDRESS = "203.0.113.14"
 
@@ -293,6 +293,7 @@ class World:
             "log-facility=" + self.path("dns.log"), "pid-file=" + self.path("dns.pid"),
             "local-ttl=1", "cache-size=0", "addn-hosts=" + self.path("moving"),
             "local=/svc.test/", "local=/priv.test/", "local=/listed.test/", "local=/home.test/",
+            "local=/roam.test/",
             "server=/silent.test/" + SILENT, "server=/failing.test/" + FAILING,
             "cname=alias.svc.test,middle.svc.test,60", "cname=middle.svc.test,four.svc.test,60",
         ]
@@ -331,13 +332,13 @@ class World:
             raise RuntimeError("dnsmasq does not move the name")
 
     def asked(self, name):
-        """The types that the real server was asked for that name (or below it), in order."""
+        """The types that the real server was asked for that name, in order."""
         found = []
         with open(self.path("dns.log"), encoding="utf-8", errors="replace") as log:
             for line in log:
                 words = line.split()
                 for i, word in enumerate(words):
-                    if word.startswith("query[") and words[i + 1].lower().endswith(name):
+                    if word.startswith("query[") and words[i + 1].lower() == name:
                         found.append(word[6:-1])
         return found
 
