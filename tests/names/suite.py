@@ -9,8 +9,8 @@ usage: suite.py FOLDER CGROUP [--outside] [PATTERN]     (by instance.sh)
 import os
 import re
 import shutil
-import subprocess
 import sys
+import time
 
 import rows
 from rows import CLIENT, CURL, EPERM, NO_NAME
@@ -28,12 +28,19 @@ def control(row, outside, tap):
               row.what + ": free outside", done)
 
 
+refused = {}  # name -> when it was last
+
+
 def try_row(row, world, inside, outside, tap):
     name = USES_NAME.findall(row.act)[-1].lower() if row.verdict == "refused" or \
         "REFUSED" in row.inside and USES_NAME.search(row.act) else None
     asked = len(world.asked(name)) if name else 0
+    if name:
+        # A refusal is kept for a second, in which it is not told again.
+        time.sleep(max(0, refused.get(name, 0) + 1.1 - time.monotonic()))
     inside.mark()
     done = inside.act(row.act)
+    refused[name] = time.monotonic()
     good = re.search(row.inside, done.text) and (done.status == 0) == (row.verdict == "allowed")
     notes = [done]
     if row.verdict != "allowed" and done.ms > AT_ONCE:

@@ -64,8 +64,6 @@ static uint64_t expiry(const struct worker_name *answer, uint64_t now)
 	uint64_t seconds = DNS_CACHE_FAILED_SECONDS;
 
 	switch (answer->status) {
-	case WORKER_NAME_REFUSED:
-		return UINT64_MAX;
 	case WORKER_NAME_FOUND:
 		seconds = answer->ttl < DNS_CACHE_MAX_SECONDS ? answer->ttl : DNS_CACHE_MAX_SECONDS;
 		break;
@@ -121,7 +119,7 @@ const struct dns_name *dns_cache_reverse(const struct dns_cache *cache, const ui
 
 uint32_t dns_cache_ttl(const struct dns_cache_entry *entry, uint64_t now)
 {
-	if (entry->expiry == UINT64_MAX || entry->expiry <= now)
+	if (entry->expiry <= now)
 		return 0;
 	return (uint32_t)((entry->expiry - now + SECOND - 1) / SECOND);
 }

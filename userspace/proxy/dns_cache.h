@@ -18,13 +18,17 @@
 #define DNS_CACHE_SETS 256
 #define DNS_CACHE_WAYS 8
 
-/* How long what is no address is kept, and the longest that anything is, in seconds. */
+/*
+ * How long what is no address is kept, and the longest that anything is, in seconds. A refusal no
+ * longer than a failure: the supervisor logs those that it is asked for, and whoever asks for the
+ * name next may be somebody else.
+ */
 #define DNS_CACHE_FAILED_SECONDS 1
 #define DNS_CACHE_NONE_SECONDS	 60
 #define DNS_CACHE_MAX_SECONDS	 3600
 
 struct dns_cache_entry {
-	uint64_t expiry; /* as `now`; UINT64_MAX = with the policy */
+	uint64_t expiry; /* as `now` */
 	uint32_t used;
 	uint16_t status; /* enum worker_name_status */
 	uint16_t has;	 /* WORKER_NAME_HAS_* */
@@ -49,7 +53,7 @@ const struct dns_cache_entry *dns_cache_find(struct dns_cache *cache, const stru
 
 /*
  * Keep @answer about @name: addresses for its TTL, "no such name" for up to DNS_CACHE_NONE_SECONDS,
- * a refusal until the flush, failures and limits for DNS_CACHE_FAILED_SECONDS.
+ * refusals, failures and limits for DNS_CACHE_FAILED_SECONDS.
  */
 const struct dns_cache_entry *dns_cache_put(struct dns_cache *cache, const struct dns_name *name,
 					    const struct worker_name *answer, uint64_t now);
