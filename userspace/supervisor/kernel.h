@@ -28,6 +28,7 @@ struct kernel {
 	struct kernel_maps maps;
 	struct os_policy *policy; /* os_policy, mapped: OS_SLOTS_MAX entries */
 	int file_probe_fd;	  /* the program behind kernel_identify() */
+	int worker_filter_fd;	  /* the program for a worker's sockets, attached to each's */
 	bool lsm;		  /* BPF-LSM programs are attached and a denial was seen to work */
 	char lsm_reason[512];	  /* why not, for people, when !lsm */
 	struct cgroup_tree tree;  /* the agents' parent cgroup */

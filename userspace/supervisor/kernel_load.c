@@ -18,6 +18,8 @@
 #include "core.skel.h"
 #include "lsm.skel.h"
 
+#define WORKER_FILTER "worker_packet_out"
+
 /* The maps that outlive us, by name; the rest of an object's maps are its own. */
 static const struct shared_map {
 	const char *name;
@@ -89,7 +91,8 @@ static int attach_and_pin(struct bpf_program *prog, const struct kernel *kernel,
 
 	if (!bpf_program__autoload(prog))
 		return 0;
-	if (type == BPF_PROG_TYPE_SYSCALL) {
+	/* One is run from here, the other attached to what each sandbox's worker has. */
+	if (type == BPF_PROG_TYPE_SYSCALL || !strcmp(name, WORKER_FILTER)) {
 		snprintf(path, sizeof(path), KERNEL_PIN_DIR "/prog_%s", name);
 		r = bpf_program__pin(prog, path);
 		return r ? error_set(err, r, "cannot pin program %s: %s", name, strerror(-r)) : 0;
@@ -235,6 +238,9 @@ static int load_core(struct kernel *kernel, bool without_lsm, struct error *err)
 	r = attach_all(core->obj, kernel, err);
 	if (!r)
 		r = keep_fd(bpf_program__fd(core->progs.file_probe), &kernel->file_probe_fd, err);
+	if (!r)
+		r = keep_fd(bpf_program__fd(core->progs.worker_packet_out),
+			    &kernel->worker_filter_fd, err);
 out:
 	core_bpf__destroy(core);
 	return r;
@@ -371,7 +377,9 @@ int kernel_adopt(struct kernel *kernel, struct error *err)
 		*map_slot(kernel, &shared_maps[i]) = fd;
 	}
 	kernel->file_probe_fd = bpf_obj_get(KERNEL_PIN_DIR "/prog_file_probe");
-	if (kernel->file_probe_fd < 0 || bpf_map_lookup_elem(kernel->maps.meta, &zero, &meta) ||
+	kernel->worker_filter_fd = bpf_obj_get(KERNEL_PIN_DIR "/prog_" WORKER_FILTER);
+	if (kernel->file_probe_fd < 0 || kernel->worker_filter_fd < 0 ||
+	    bpf_map_lookup_elem(kernel->maps.meta, &zero, &meta) ||
 	    !meta.complete)
 		return error_set(err, -ENOENT, "%s is not a complete set", KERNEL_PIN_DIR);
 	if (meta.abi != OS_ABI)

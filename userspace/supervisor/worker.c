@@ -281,7 +281,7 @@ static int wait_ready(struct worker *worker, struct error *err)
 		worker_poll(worker);
 		if (worker->failed)
 			return worker->failed;
-		if (worker->worker.ready && worker->resolver.ready)
+		if (worker->worker.ready && worker->worker.pid && worker->resolver.ready)
 			return 0;
 		now = worker_now();
 		if (now >= deadline)
@@ -304,7 +304,7 @@ static int start(struct worker *worker, struct error *err)
 	r = worker_watch(worker, worker->timer, WORKER_TAG_TIMER, false);
 	if (r)
 		return error_set(err, r, "cannot watch a timer: %s", strerror(-r));
-	r = worker_sockets_open(&worker->sockets, err);
+	r = worker_sockets_open(worker->options.kernel, &worker->sockets, err);
 	if (r)
 		return r;
 	worker->starting = true;

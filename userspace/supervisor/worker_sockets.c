@@ -5,9 +5,15 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 #define BACKLOG	      256
 #define RECEIVE_BYTES (1 << 20) /* a burst of some thousand queries while a worker starts again */
@@ -33,8 +39,82 @@ static uint16_t *port_of(struct os_worker *address, size_t kind)
 	return (uint16_t *)((char *)address + kinds[kind].port);
 }
 
-/* Bound to the loopback address of @family, at a port that the kernel chooses. */
-static int open_socket(int family, int type, int *ret_fd, uint16_t *ret_port)
+/* The child in the cgroup, which shares our descriptors: makes the sockets, and says their numbers.
+ */
+static _Noreturn void make_sockets(int report)
+{
+	int fd[WORKER_SOCKETS];
+
+	for (size_t i = 0; i < WORKER_SOCKETS; i++) {
+		fd[i] = socket(kinds[i].family, kinds[i].type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		if (fd[i] < 0)
+			fd[i] = -errno;
+	}
+	_exit(write(report, fd, sizeof(fd)) == sizeof(fd) ? 0 : 1);
+}
+
+/* Descriptors or negative errnos into @ret_fds. A socket belongs to the cgroup of who makes it. */
+static int sockets_in(int cgroup, int ret_fds[WORKER_SOCKETS])
+{
+	struct clone_args args = {
+		.flags = CLONE_INTO_CGROUP | CLONE_FILES | CLONE_PIDFD,
+		.cgroup = (uint64_t)cgroup,
+	};
+	_cleanup_close_ int in = -1, out = -1, pidfd = -1;
+	int pipe_fd[2], process = -1;
+	sigset_t all, saved;
+	siginfo_t info;
+	ssize_t n;
+	long pid;
+
+	if (pipe2(pipe_fd, O_CLOEXEC) < 0)
+		return -errno;
+	in = pipe_fd[0];
+	out = pipe_fd[1];
+	args.pidfd = (uintptr_t)&process;
+	/* The caller's handlers shall not run in the copy. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &saved);
+	pid = syscall(SYS_clone3, &args, sizeof(args));
+	if (pid == 0)
+		make_sockets(out);
+	n = pid < 0 ? -errno : 0;
+	sigprocmask(SIG_SETMASK, &saved, NULL);
+	if (n < 0)
+		return (int)n;
+	pidfd = process;
+	while (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | __WALL) < 0)
+		if (errno != EINTR)
+			return -errno;
+	out = safe_close(out);
+	n = read(in, ret_fds, WORKER_SOCKETS * sizeof(*ret_fds));
+	return n == WORKER_SOCKETS * sizeof(*ret_fds) ? 0 : -EIO;
+}
+
+/* In a cgroup that is there for this alone, and gone on return. */
+static int filtered_sockets(const struct kernel *kernel, int ret_fds[WORKER_SOCKETS])
+{
+	_cleanup_close_ int root = -1, cgroup = -1;
+	char name[64];
+	int r;
+
+	snprintf(name, sizeof(name), "openshell-worker-%d", getpid());
+	root = open(kernel->tree.mounts.v2, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0 || (mkdirat(root, name, 0755) < 0 && errno != EEXIST))
+		return -errno;
+	cgroup = openat(root, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	r = cgroup < 0 ? -errno : 0;
+	if (!r)
+		r = bpf_prog_attach(kernel->worker_filter_fd, cgroup, BPF_CGROUP_INET_EGRESS,
+				    BPF_F_ALLOW_MULTI);
+	if (!r)
+		r = sockets_in(cgroup, ret_fds);
+	unlinkat(root, name, AT_REMOVEDIR);
+	return r;
+}
+
+/* Bind @fd to the loopback address, at a port that the kernel chooses. */
+static int set_up_socket(int fd, int family, int type, uint16_t *ret_port)
 {
 	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
@@ -42,11 +122,7 @@ static int open_socket(int family, int type, int *ret_fd, uint16_t *ret_port)
 		family == AF_INET ? (struct sockaddr *)&in : (struct sockaddr *)&in6;
 	socklen_t len = family == AF_INET ? sizeof(in) : sizeof(in6);
 	int size = RECEIVE_BYTES, on = 1;
-	_cleanup_close_ int fd = -1;
 
-	fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
 	if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
 		return -errno;
 	if (bind(fd, address, len) < 0)
@@ -59,22 +135,32 @@ static int open_socket(int family, int type, int *ret_fd, uint16_t *ret_port)
 	if (getsockname(fd, address, &len) < 0)
 		return -errno;
 	*ret_port = ntohs(family == AF_INET ? in.sin_port : in6.sin6_port);
-	*ret_fd = TAKE_FD(fd);
 	return 0;
 }
 
-int worker_sockets_open(struct worker_sockets *ret_sockets, struct error *err)
+int worker_sockets_open(const struct kernel *kernel, struct worker_sockets *ret_sockets,
+			struct error *err)
 {
 	struct worker_sockets sockets = WORKER_SOCKETS_EMPTY;
+	int r = filtered_sockets(kernel, sockets.fd);
 
+	if (r) {
+		worker_sockets_close(&sockets);
+		return error_set(err, r, "cannot make sockets for the sandbox's names: %s",
+				 strerror(-r));
+	}
 	for (size_t i = 0; i < WORKER_SOCKETS; i++) {
-		int r = open_socket(kinds[i].family, kinds[i].type, &sockets.fd[i],
-				    port_of(&sockets.address, i));
+		int fd = sockets.fd[i];
 
+		r = fd < 0 ? fd : 0;
+		if (!r)
+			r = set_up_socket(fd, kinds[i].family, kinds[i].type,
+					  port_of(&sockets.address, i));
 		if (!r) {
 			sockets.have |= 1u << i;
 			continue;
 		}
+		sockets.fd[i] = safe_close(fd);
 		if (kinds[i].family == AF_INET6 && (r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL))
 			continue;
 		worker_sockets_close(&sockets);

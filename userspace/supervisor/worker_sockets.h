@@ -2,6 +2,9 @@
 /*
  * Where one sandbox's worker listens: sockets on the loopback addresses, made by the supervisor,
  * lent to each worker, and kept when one dies; and who is at the other end of what arrives there.
+ * They are made in a cgroup with a program that lets nothing out but answers (bpf/worker.bpf.c);
+ * the cgroup is removed at once, since a socket keeps the programs of where it was made.
+ *
  * Owned by struct worker; its thread. Fails closed: without its entry in os_worker the kernel
  * redirects nothing to them.
  */
@@ -26,8 +29,9 @@ struct worker_sockets {
 		.fd = { -1, -1, -1, -1, -1, -1 }                                                   \
 	}
 
-/* Bind them all; those of IPv6 only where the host has it. What socket(), bind() say. */
-int worker_sockets_open(struct worker_sockets *ret_sockets, struct error *err);
+/* Bind them all; those of IPv6 only where the host has it. What clone3(), bind() and so on say. */
+int worker_sockets_open(const struct kernel *kernel, struct worker_sockets *ret_sockets,
+			struct error *err);
 void worker_sockets_close(struct worker_sockets *sockets);
 
 /* Those there are in the order of the bits; returns how many. */

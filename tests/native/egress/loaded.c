@@ -143,7 +143,8 @@ void loaded_open(void)
 	{
 		struct bpf_link *link;
 
-		if (bpf_program__type(prog) == BPF_PROG_TYPE_SYSCALL)
+		if (bpf_program__type(prog) == BPF_PROG_TYPE_SYSCALL ||
+		    !strcmp(bpf_program__name(prog), "worker_packet_out"))
 			continue;
 		link = bpf_program__type(prog) == BPF_PROG_TYPE_RAW_TRACEPOINT
 			       ? bpf_program__attach(prog)

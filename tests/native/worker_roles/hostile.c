@@ -172,6 +172,19 @@ static void misbehave(const char *how)
 	}
 }
 
+/* A datagram to that port of the loopback address. */
+static void send_to(unsigned long port)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+	char text[64];
+
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (sendto(udp_fd, "a datagram", 10, 0, (struct sockaddr *)&to, sizeof(to)) == 10)
+		return;
+	snprintf(text, sizeof(text), "refused: %s", strerror(errno));
+	reply(text);
+}
+
 static void obey(const char *command)
 {
 	if (!strncmp(command, "ask ", 4))
@@ -182,6 +195,8 @@ static void obey(const char *command)
 		attack(command + 7);
 	else if (!strncmp(command, "say ", 4))
 		misbehave(command + 4);
+	else if (!strncmp(command, "send ", 5))
+		send_to(strtoul(command + 5, NULL, 10));
 	else if (!strcmp(command, "exit"))
 		_exit(0);
 	else if (!strcmp(command, "ping"))

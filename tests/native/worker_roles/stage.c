@@ -2,6 +2,7 @@
 #include "stage.h"
 
 #include "common/cleanup.h"
+#include "core.skel.h"
 #include "names.h"
 
 #include <arpa/inet.h>
@@ -38,6 +39,28 @@ _Noreturn void die(const char *what)
 double now_ms(void)
 {
 	return (double)worker_now() / 1e6;
+}
+
+void put_flow(uint16_t protocol, uint16_t local, uint16_t remote, uint32_t slot)
+{
+	static const uint8_t loopback[16] = {[10] = 0xff, 0xff, 127, 0, 0, 1};
+	struct os_flow_key key = {.local_port = local, .remote_port = remote, .protocol = protocol};
+	struct os_flow flow = {.slot = slot, .tgid = 4711};
+
+	memcpy(key.local, loopback, 16);
+	memcpy(key.remote, loopback, 16);
+	if (bpf_map_update_elem(kernel.maps.flow, &key, &flow, BPF_ANY))
+		die("os_flow");
+}
+
+uint16_t port_of(int fd)
+{
+	struct sockaddr_in at;
+	socklen_t len = sizeof(at);
+
+	if (getsockname(fd, (struct sockaddr *)&at, &len) < 0)
+		die("getsockname");
+	return ntohs(at.sin_port);
 }
 
 static void on_refused(void *arg, const struct worker_refusal *told)
@@ -94,6 +117,7 @@ void fresh(const char *program)
 		printf("Bail out! a worker cannot be started: %s\n", err.message);
 		exit(1);
 	}
+	put_flow(IPPROTO_UDP, port_of(client), worker->sockets.address.dns_udp4, SLOT);
 }
 
 /* Run the supervisor's loop for at most @ms, or until the agent's socket has something. */
@@ -272,15 +296,22 @@ static void set_up_host(void)
 	dns_start();
 }
 
+/* Two maps of the kernel side's, and the program that reads one of them. */
 static void set_up_maps(void)
 {
-	kernel.maps.worker = bpf_map_create(BPF_MAP_TYPE_HASH, "test_worker", sizeof(uint32_t),
-					    sizeof(struct os_worker), 16, NULL);
-	kernel.maps.flow =
-		bpf_map_create(BPF_MAP_TYPE_LRU_HASH, "test_flow", sizeof(struct os_flow_key),
-			       sizeof(struct os_flow), 64, NULL);
-	if (kernel.maps.worker < 0 || kernel.maps.flow < 0)
-		die("maps");
+	struct core_bpf *core = core_bpf__open();
+	struct bpf_program *prog;
+	struct error err = {};
+
+	if (!core)
+		die("core object");
+	bpf_object__for_each_program(prog, core->obj)
+		bpf_program__set_autoload(prog, prog == core->progs.worker_packet_out);
+	if (core_bpf__load(core) || cgroup_mounts_load(&kernel.tree.mounts, &err))
+		die("core object does not load, or no cgroup v2");
+	kernel.maps.worker = bpf_map__fd(core->maps.os_worker);
+	kernel.maps.flow = bpf_map__fd(core->maps.os_flow);
+	kernel.worker_filter_fd = bpf_program__fd(core->progs.worker_packet_out);
 }
 
 static void set_up_client(void)

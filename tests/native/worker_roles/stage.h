@@ -33,6 +33,10 @@ double now_ms(void);
 int start(const char *program, struct error *err);
 void fresh(const char *program);
 
+/* What the kernel side writes when an agent of @slot speaks: from port @local to @remote. */
+void put_flow(uint16_t protocol, uint16_t local, uint16_t remote, uint32_t slot);
+uint16_t port_of(int fd);
+
 /* Run the supervisor's loop for at most @ms, or until the agent's socket has something. */
 bool pump(int ms);
 void pump_until_problem(unsigned int more_than, int ms);
