@@ -69,8 +69,8 @@ $(BUILD)/tests/guest/egress/%: $(BUILD)/tests/native/egress/%
 	@mkdir -p $(@D)
 	cp $< $@
 
-# So is the identity test.
-IDENTITY_TEST  := $(BUILD)/tests/native/identity/driver $(BUILD)/tests/native/identity/act
+# So is the identity test, with the proxy where its supervisor looks for it.
+IDENTITY_TEST  := $(patsubst %,$(BUILD)/tests/native/identity/%,driver act openshell-proxy)
 GUEST_IDENTITY := $(IDENTITY_TEST:$(BUILD)/tests/native/%=$(BUILD)/tests/guest/%)
 
 $(BUILD)/tests/native/identity/driver: $(patsubst %,$(BUILD)/obj/tests/native/identity/%.o,\
@@ -81,6 +81,10 @@ $(BUILD)/tests/native/identity/driver: $(patsubst %,$(BUILD)/obj/tests/native/id
 $(BUILD)/tests/native/identity/act: $(BUILD)/obj/tests/native/identity/act.o
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^
+
+$(BUILD)/tests/native/identity/openshell-proxy: $(BUILD)/bin/openshell-proxy
+	@mkdir -p $(@D)
+	cp $< $@
 
 $(BUILD)/tests/guest/identity/%: $(BUILD)/tests/native/identity/%
 	@mkdir -p $(@D)

@@ -180,6 +180,19 @@ static void recall_times(struct binaries *b, const struct os_file_id *file, stru
 		merge_times(entry->changed[0], entry->changed, known->times);
 }
 
+bool binaries_asked(const PB(CompiledPolicy) * policy)
+{
+	for (size_t i = 0; i < policy->n_endpoints; i++) {
+		const PB(Endpoint) *endpoint = policy->endpoints[i];
+
+		if (endpoint->protocol == OPENSHELL__COMPILED__V1__PROTOCOL__PROTOCOL_TCP &&
+		    endpoint->binary_set < policy->n_binary_sets &&
+		    policy->binary_sets[endpoint->binary_set]->n_globs)
+			return true;
+	}
+	return false;
+}
+
 static int write_found(struct binaries *b, uint32_t generation, const struct egress_binaries *found,
 		       struct error *err)
 {

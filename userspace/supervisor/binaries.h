@@ -67,6 +67,9 @@ struct binaries_report {
 	bool truncated; /* a glob matched more than is looked at */
 };
 
+/* True if @policy has a rule of which a glob decides who connects: it needs a worker to ask. */
+bool binaries_asked(const Openshell__Compiled__V1__CompiledPolicy *policy);
+
 int binaries_new(const struct binaries_options *options, struct binaries **ret_binaries,
 		 struct error *err);
 void binaries_free(struct binaries *binaries);

@@ -168,9 +168,10 @@ int network_new(const struct network_options *options, struct network **ret_netw
 	return 0;
 }
 
-static bool has_names(const struct network *network, const PB(CompiledPolicy) * policy)
+/* For names, and for connections that wait until somebody has looked at their binary. */
+static bool needs_worker(const struct network *network, const PB(CompiledPolicy) * policy)
 {
-	return network->options.audit || names_wanted(policy);
+	return network->options.audit || names_wanted(policy) || binaries_asked(policy);
 }
 
 static int write_names(struct network *network, uint32_t generation,
@@ -188,7 +189,7 @@ static int write_names(struct network *network, uint32_t generation,
 	int r = 0;
 
 	if (!network->names) {
-		if (!has_names(network, policy))
+		if (!needs_worker(network, policy))
 			return 0;
 		r = names_new(network->options.kernel, network->options.slot->slot,
 			      network->options.audit, &network->names, err);

@@ -251,6 +251,7 @@ void stage_open(const char *act, bool overlay)
 static void start_sandbox(const uint8_t *digest)
 {
 	char *const argv[] = {(char *)stage_path("agent"), "agent", NULL}, *const envp[] = {NULL};
+	static const struct network_sink network = {.record = on_decided};
 	int in[2], out[2];
 	struct sandbox_spec spec = {
 		.id = "identity",
@@ -261,6 +262,7 @@ static void start_sandbox(const uint8_t *digest)
 		.workdir = stage.dir,
 		.uid = AGENT_UID,
 		.gid = AGENT_UID,
+		.sink = &network,
 	};
 	const struct event_sink sink = {.event = on_event};
 	struct error err = {};
@@ -320,6 +322,7 @@ void stage_settle(void)
 			{.fd = event_reader_fd(reader), .events = POLLIN},
 			{.fd = binaries_fd(stage.binaries), .events = POLLIN},
 			{.fd = revoke_fd(stage.revoke), .events = POLLIN},
+			{.fd = network_fd(stage.sandbox->network), .events = POLLIN},
 		};
 
 		if (poll(fds, ARRAY_LEN(fds), 150) <= 0)
@@ -330,6 +333,8 @@ void stage_settle(void)
 			binaries_poll(stage.binaries);
 		if (fds[2].revents)
 			revoke_poll(stage.revoke);
+		if (fds[3].revents)
+			network_poll(stage.sandbox->network);
 	}
 }
 
@@ -343,9 +348,17 @@ static int order(const char *fmt, va_list args)
 	line[n++] = '\n';
 	must(write(orders, line, (size_t)n) == n, "give an order");
 	for (;;) {
-		struct pollfd wait = {.fd = answers, .events = POLLIN};
+		struct pollfd fds[] = {
+			{.fd = answers, .events = POLLIN},
+			{.fd = network_fd(stage.sandbox->network), .events = POLLIN},
+		};
 
-		must(poll(&wait, 1, 60000) == 1, "wait for an answer");
+		must(poll(fds, ARRAY_LEN(fds), 60000) > 0, "wait for an answer");
+		/* The worker is listened to, or a connection that it has would wait for ever. */
+		if (fds[1].revents)
+			network_poll(stage.sandbox->network);
+		if (!fds[0].revents)
+			continue;
 		must(read(answers, line + len, 1) == 1, "read an answer");
 		if (line[len] == '\n')
 			return (int)strtol(line, NULL, 10);

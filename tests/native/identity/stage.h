@@ -52,7 +52,10 @@ void stage_close(void);
 /* Let the supervisor's side work for so long, or until nothing happened for 50 ms. */
 void stage_settle(void);
 
-/* Give the agent a command, format as printf, and return its answer; the supervisor sleeps. */
+/*
+ * Give the agent a command, format as printf, and return its answer. Meanwhile the supervisor
+ * listens to the worker, and reads no event.
+ */
 int stage_order(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The same, and stage_settle() after it. */
 int stage_order_settled(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
