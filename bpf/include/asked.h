@@ -31,6 +31,10 @@ struct asked_place {
 	__u16 pad;
 };
 
+int asked_by_real(const struct os_asked *all, const struct asked_place *place);
+int asked_by_name(const struct os_asked *all, const struct asked_place *place);
+int asked_keep(struct os_asked *all, const struct os_sock *sock);
+
 /* The position of the entry whose real place is @place, or -1. */
 __attribute__((weak, noinline)) int asked_by_real(const struct os_asked *all,
 						  const struct asked_place *place)
