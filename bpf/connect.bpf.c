@@ -31,7 +31,7 @@ struct question {
 	__u16 real_port; /* host order; 0 = where the agent said */
 	__u16 flags;	 /* OS_SOCK_* */
 	__u16 protocol;
-	__u16 pad;
+	__u16 connected; /* to the name that it was told earlier: it stays where it is */
 };
 
 static __always_inline void write_down(struct bpf_sock *sk, struct os_sock *sock,
@@ -131,6 +131,48 @@ static __always_inline int same_as_before(struct bpf_sock *sk, const struct os_s
 	return name_has(name, &q->real);
 }
 
+/*
+ * A v6 socket that is connected to a v4-mapped address sends every datagram as if it were told the
+ * address again (udpv6_sendmsg() in net/ipv6/udp.c), and it was told the real one: put back what
+ * the agent had asked for.
+ */
+static __always_inline void recall(struct bpf_sock *sk, const struct os_sock *sock,
+				   struct question *q)
+{
+	/* volatile: each field is read by itself, or the verifier does not recognise it. */
+	const volatile struct bpf_sock *fields = sk;
+	struct asked_place place = {.address = q->to.address, .port = q->to.port};
+	struct address asked;
+	struct os_asked *others;
+	__u16 port;
+	int at;
+
+	if (fields->family != AF_INET6 || fields->state != BPF_TCP_ESTABLISHED ||
+	    fields->dst_ip4 != place.address.word[3])
+		return;
+	if (sock->port == place.port &&
+	    address_equal((const struct address *)sock->address, &place.address)) {
+		__builtin_memcpy(&asked, sock->asked, sizeof(asked));
+		port = sock->asked_port;
+	} else {
+		others = bpf_sk_storage_get(&os_asked, sk, 0, 0);
+		if (!others)
+			return;
+		at = asked_by_real(others, &place);
+		if (at < 0)
+			return;
+		__builtin_memcpy(&asked, others->entry[at & (ASKED_MAX - 1)].asked, sizeof(asked));
+		port = others->entry[at & (ASKED_MAX - 1)].asked_port;
+	}
+	if (!port)
+		return;
+	q->real = q->to.address;
+	q->real_port = q->to.port;
+	q->to.address = asked;
+	q->to.port = port;
+	q->connected = 1;
+}
+
 /* Where the name really is: q->real, or 0. */
 static __always_inline int resolve(struct bpf_sock *sk, const struct os_sock *sock,
 				   struct question *q)
@@ -192,7 +234,7 @@ static __always_inline void local_end(const struct bpf_sock *sk, int ipv4, struc
 #define NOT_TOLD     0xfffe /* denied, and no event */
 
 /* 0, one of these or an enum os_reason; what is allowed is written on the socket. */
-static __always_inline __u32 judge(struct bpf_sock_addr *ctx, struct question *q)
+static __always_inline __u32 judge(struct bpf_sock_addr *ctx, struct question *q, const __u16 hook)
 {
 	struct bpf_sock *sk = ctx->sk;
 	struct os_proc *proc;
@@ -216,6 +258,8 @@ static __always_inline __u32 judge(struct bpf_sock_addr *ctx, struct question *q
 	if (!sock || sock->slot != q->to.slot)
 		return OS_REASON_OTHER_SANDBOX;
 	proc = process_current(q->to.slot);
+	if (hook == OS_HOOK_SENDMSG4)
+		recall(sk, sock, q);
 	if (q->to.port == NAME_DNS_PORT && proc && to_worker(q, OS_SOCK_DNS)) {
 		if (!said_before(sock, q, proc) || !is_there(sock, q))
 			write_down(sk, sock, q, proc, OS_SOCK_ALLOWED);
@@ -257,7 +301,7 @@ static __always_inline __u32 judge(struct bpf_sock_addr *ctx, struct question *q
 	if (reason != OS_REASON_NONE && q->policy.mode != OS_MODE_AUDIT)
 		return reason;
 	if (synthetic) {
-		if (!resolve(sk, sock, q))
+		if (!q->connected && !resolve(sk, sock, q))
 			return OS_REASON_STALE_NAME;
 		/* Userspace has seen to it; nobody reaches these, whoever says so. */
 		if (reason == OS_REASON_NONE && egress_kind(&q->real) != EGRESS_PLAIN)
@@ -275,8 +319,26 @@ static __always_inline int is_final(__u32 reason)
 	return reason == OS_REASON_STALE_NAME;
 }
 
+/*
+ * Tell of a decision about @to; @real: where it goes, zero = there. @how: the mode, then the reason
+ * in its lower half. Out of line, for its stack.
+ */
+__attribute__((noinline)) int egress_tell(const struct destination *to, const struct address *real,
+					  __u16 protocol, __u16 hook, __u32 how)
+{
+	struct decision d = {.protocol = protocol};
+
+	if (!to || !real)
+		return 0;
+	egress_decision(&d, to, hook, how >> 16, how & 0xffff);
+	if (d.verdict != OS_EVENT_DENIED)
+		__builtin_memcpy(d.real, real, sizeof(d.real));
+	event_emit(&d);
+	return 0;
+}
+
 /* 1 = go on, with where to in @q, 0 = EPERM. */
-static __always_inline int decide(struct bpf_sock_addr *ctx, struct question *q, __u16 hook)
+static __always_inline int decide(struct bpf_sock_addr *ctx, struct question *q, const __u16 hook)
 {
 	__u32 reason, mode;
 
@@ -284,7 +346,7 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, struct question *q,
 	q->to.endpoint = OS_EVENT_NO_ENDPOINT;
 	q->protocol = ctx->protocol;
 	count(OS_COUNT_HOOK + hook);
-	reason = judge(ctx, q);
+	reason = judge(ctx, q, hook);
 	if (reason == ALREADY_TOLD)
 		return 1;
 	if (reason == NOT_TOLD) {
@@ -293,17 +355,11 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, struct question *q,
 		return 0;
 	}
 	mode = is_final(reason) ? OS_MODE_ENFORCE : q->policy.mode;
-
-	struct decision d = {.protocol = q->protocol};
-
-	egress_decision(&d, &q->to, hook, mode, reason);
-	if (q->real_port)
-		__builtin_memcpy(d.real, &q->real, sizeof(d.real));
-	event_emit(&d);
+	egress_tell(&q->to, &q->real, q->protocol, hook, (mode << 16) | reason);
 	return reason == OS_REASON_NONE || mode == OS_MODE_AUDIT;
 }
 
-static __always_inline int decide4(struct bpf_sock_addr *ctx, __u16 hook)
+static __always_inline int decide4(struct bpf_sock_addr *ctx, const __u16 hook)
 {
 	struct question q = {.to.address = address_of_ipv4(ctx->user_ip4)};
 
@@ -316,7 +372,7 @@ static __always_inline int decide4(struct bpf_sock_addr *ctx, __u16 hook)
 	return 1;
 }
 
-static __always_inline int decide6(struct bpf_sock_addr *ctx, __u16 hook)
+static __always_inline int decide6(struct bpf_sock_addr *ctx, const __u16 hook)
 {
 	struct question q = {.to.address.word = {ctx->user_ip6[0], ctx->user_ip6[1],
 						 ctx->user_ip6[2], ctx->user_ip6[3]}};

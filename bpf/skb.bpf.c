@@ -29,15 +29,20 @@ static __always_inline int is_recorded(const struct os_sock *sock, const struct 
 	       address_equal((const struct address *)sock->address, &to->address);
 }
 
-/* Loopback: 1 if the other end is the sandbox's own. */
-static __always_inline int judge_loopback(struct __sk_buff *skb, struct os_sock *sock,
-					  const struct destination *to, const struct packet *packet,
-					  const int outgoing, __u32 state)
+/* Loopback: 1 if the other end is the sandbox's own. Out of line, for its stack. */
+static __attribute__((noinline)) int judge_loopback(struct __sk_buff *skb, struct os_sock *sock,
+						    const struct destination *to,
+						    const struct packet *packet, int outgoing)
 {
 	const struct address *local = outgoing ? &packet->source : &packet->target;
 	__u16 local_port = outgoing ? packet->source_port : packet->target_port;
 	int tcp = packet->protocol == IPPROTO_TCP;
+	struct bpf_sock *sk = skb->sk;
+	__u32 state;
 
+	if (!sk)
+		return 0;
+	state = sk->state;
 	if (!egress_is_own(skb, local, local_port, &to->address, to->port, tcp, to->slot, 1))
 		return 0;
 	/* Both ends are known from here on; before, a SYN may still reach another listener. */
@@ -154,7 +159,7 @@ static __always_inline int judge(struct __sk_buff *skb, const int outgoing)
 	}
 	kind = egress_kind(&real);
 	if (kind == EGRESS_LOOPBACK && !asked.port) {
-		if (judge_loopback(skb, sock, &to, &packet, outgoing, state))
+		if (judge_loopback(skb, sock, &to, &packet, outgoing))
 			return 1;
 		reason = OS_REASON_NEVER_ADDRESS;
 	} else if (kind == EGRESS_LOOPBACK) {

@@ -82,17 +82,20 @@ __attribute__((weak, noinline)) int egress_ask(struct destination *to, struct os
 	to->endpoint = OS_EVENT_NO_ENDPOINT;
 	to->limits = 0;
 
-	struct os_endpoint_key exact = {
-		.slot = to->slot,
-		.generation = to->generation,
-		.port = to->port,
-	};
-
 	int synthetic = name_is_synthetic(&to->address);
 	struct address listed = synthetic ? name_canonical(&to->address) : to->address;
 
-	__builtin_memcpy(exact.address, &listed, sizeof(exact.address));
-	endpoint = bpf_map_lookup_elem(&os_endpoint, &exact);
+	/* One after the other, so that they share the stack. */
+	{
+		struct os_endpoint_key exact = {
+			.slot = to->slot,
+			.generation = to->generation,
+			.port = to->port,
+		};
+
+		__builtin_memcpy(exact.address, &listed, sizeof(exact.address));
+		endpoint = bpf_map_lookup_elem(&os_endpoint, &exact);
+	}
 	if (!endpoint && !synthetic) { /* a range of addresses holds no names */
 		struct os_cidr_key range = {
 			.prefixlen = OS_CIDR_PREFIX_BASE + 128,
@@ -101,7 +104,7 @@ __attribute__((weak, noinline)) int egress_ask(struct destination *to, struct os
 			.port = to->port,
 		};
 
-		__builtin_memcpy(range.address, &to->address, sizeof(range.address));
+		__builtin_memcpy(range.address, &listed, sizeof(range.address));
 		endpoint = bpf_map_lookup_elem(&os_cidr, &range);
 	}
 	if (!endpoint)

@@ -86,6 +86,12 @@ static int socket_for(const struct sockaddr_storage *address, int type)
 	return fd;
 }
 
+/* An answer: from a peer, or from the test's stand-in for a worker. */
+static int judge(char c)
+{
+	return c == 'x' ? 0 : c == 'w' ? EREMCHG : EPROTO;
+}
+
 int echo(int fd)
 {
 	char c = 'x';
@@ -95,12 +101,65 @@ int echo(int fd)
 	c = 0;
 	switch (recv(fd, &c, 1, 0)) {
 	case 1:
-		return c == 'x' ? 0 : EPROTO;
+		return judge(c);
 	case 0:
 		return EPIPE;
 	default:
 		return errno;
 	}
+}
+
+/* Address and port alone: what is reached through a scope is not what is compared here. */
+static bool is_same(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+	const struct sockaddr_in *a4 = (const void *)a, *b4 = (const void *)b;
+	const struct sockaddr_in6 *a6 = (const void *)a, *b6 = (const void *)b;
+
+	if (a->ss_family != b->ss_family)
+		return false;
+	if (a->ss_family == AF_INET)
+		return a4->sin_port == b4->sin_port && a4->sin_addr.s_addr == b4->sin_addr.s_addr;
+	return a6->sin6_port == b6->sin6_port &&
+	       !memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof(a6->sin6_addr));
+}
+
+static bool is_unspecified(const struct sockaddr_storage *address)
+{
+	const struct in6_addr *in6 = &((const struct sockaddr_in6 *)address)->sin6_addr;
+
+	if (address->ss_family == AF_INET)
+		return !((const struct sockaddr_in *)address)->sin_addr.s_addr;
+	return IN6_IS_ADDR_UNSPECIFIED(in6) || (IN6_IS_ADDR_V4MAPPED(in6) && !in6->s6_addr32[3]);
+}
+
+/*
+ * A connected socket says that it is connected to what it was told, or the act ends. (Nowhere is
+ * loopback.)
+ */
+static void expect_peer(int fd, const struct sockaddr_storage *told)
+{
+	struct sockaddr_storage peer = {};
+	socklen_t len = sizeof(peer);
+
+	if (is_unspecified(told))
+		return;
+
+	if (getpeername(fd, (struct sockaddr *)&peer, &len))
+		finish(errno);
+	if (!is_same(&peer, told))
+		finish(EXDEV);
+}
+
+/* One datagram, which is to come from @from: 0, EREMCHG, EXDEV or what recvfrom() met. */
+static int receive_from(int fd, const struct sockaddr_storage *from)
+{
+	struct sockaddr_storage source = {};
+	socklen_t len = sizeof(source);
+	char c = 0;
+
+	if (recvfrom(fd, &c, 1, 0, (struct sockaddr *)&source, &len) != 1)
+		return errno;
+	return is_same(&source, from) ? judge(c) : EXDEV;
 }
 
 static void act_connect(char **argv)
@@ -112,20 +171,32 @@ static void act_connect(char **argv)
 
 	if (connect(fd, (struct sockaddr *)&to, len))
 		finish(errno);
+	expect_peer(fd, &to);
 	finish(echo(fd));
+}
+
+/* udp-probe ADDRESS PORT: only connect, as getaddrinfo() does */
+static void act_probe(char **argv)
+{
+	struct sockaddr_storage to;
+	socklen_t len = parse_address(argv[1], argv[2], &to);
+	int fd = socket_for(&to, SOCK_DGRAM);
+
+	finish(connect(fd, (struct sockaddr *)&to, len) ? errno : 0);
 }
 
 static int send_and_wait(int fd, const char *address, const char *port, bool unspecified)
 {
 	struct sockaddr_storage to;
 	socklen_t len = parse_address(address, port, &to);
-	char c = 'x';
 
 	if (unspecified)
 		to.ss_family = AF_UNSPEC;
-	if (sendto(fd, &c, 1, 0, (struct sockaddr *)&to, len) != 1)
+	if (sendto(fd, "x", 1, 0, (struct sockaddr *)&to, len) != 1)
 		return errno;
-	return recv(fd, &c, 1, 0) == 1 ? 0 : errno;
+	if (unspecified)
+		to.ss_family = AF_INET;
+	return receive_from(fd, &to);
 }
 
 /* udp-sendto ADDRESS PORT [ADDRESS PORT]..: one socket, in turn, twice around */
@@ -144,6 +215,62 @@ static void act_sendto(char **argv)
 				finish(error);
 		}
 	finish(0);
+}
+
+/* udp-both ADDRESS PORT ADDRESS PORT..: send to each and only then see who answers, three times */
+static void act_both(char **argv)
+{
+	struct sockaddr_storage to[4], source;
+	int fd, n = 0, answers[4], r = 0;
+
+	for (char **a = argv + 1; a[0] && a[1] && n < 4; a += 2)
+		parse_address(a[0], a[1], &to[n++]);
+	fd = socket_for(&to[0], SOCK_DGRAM);
+	for (int round = 0; round < 3; round++) {
+		memset(answers, 0, sizeof(answers));
+		for (int i = 0; i < n; i++) {
+			socklen_t len = to[i].ss_family == AF_INET ? sizeof(struct sockaddr_in)
+								   : sizeof(struct sockaddr_in6);
+
+			if (sendto(fd, "x", 1, 0, (struct sockaddr *)&to[i], len) != 1)
+				finish(errno);
+		}
+		for (int i = 0; i < n; i++) {
+			socklen_t len = sizeof(source);
+			char c = 0;
+
+			if (recvfrom(fd, &c, 1, 0, (struct sockaddr *)&source, &len) != 1)
+				finish(errno);
+			if (judge(c))
+				r = judge(c);
+			for (int k = 0; k < n; k++)
+				answers[k] += is_same(&source, &to[k]);
+		}
+		for (int i = 0; i < n; i++)
+			if (answers[i] != 1)
+				finish(EXDEV);
+	}
+	finish(r);
+}
+
+/* udp-back ADDRESS PORT ADDRESS PORT: connect to the first, use the second, then the first again */
+static void act_back(char **argv)
+{
+	struct sockaddr_storage to;
+	socklen_t len = parse_address(argv[1], argv[2], &to);
+	int fd = socket_for(&to, SOCK_DGRAM), error;
+
+	if (connect(fd, (struct sockaddr *)&to, len))
+		finish(errno);
+	error = echo(fd);
+	if (error)
+		finish(error);
+	len = parse_address(argv[3], argv[4], &to);
+	if (sendto(fd, "x", 1, 0, (struct sockaddr *)&to, len) != 1)
+		finish(errno);
+	parse_address(argv[1], argv[2], &to);
+	expect_peer(fd, &to);
+	finish(echo(fd));
 }
 
 /* udp-mixed ADDRESS PORT ADDRESS PORT: connect to the first, sendto the second */
@@ -179,7 +306,7 @@ static void act_sendmmsg(char **argv)
 	}
 	if (sendmmsg(fd, messages, 2, 0) != 2)
 		finish(errno);
-	finish(recv(fd, &c, 1, 0) == 1 ? 0 : errno);
+	finish(receive_from(fd, &to));
 }
 
 static void act_fastopen(char **argv)
@@ -199,7 +326,10 @@ static void act_fastopen(char **argv)
 	}
 	if (sendto(fd, &c, 1, MSG_FASTOPEN | MSG_NOSIGNAL, (struct sockaddr *)&to, len) != 1)
 		finish(errno);
-	finish(recv(fd, &c, 1, 0) == 1 ? 0 : errno);
+	if (recv(fd, &c, 1, 0) != 1)
+		finish(errno);
+	expect_peer(fd, &to);
+	finish(judge(c));
 }
 
 /* reconnect ADDRESS PORT ADDRESS PORT: the second after dissolving the first */
@@ -208,13 +338,14 @@ static void act_reconnect(char **argv)
 	const struct sockaddr none = {.sa_family = AF_UNSPEC};
 	struct sockaddr_storage to;
 	socklen_t len = parse_address(argv[1], argv[2], &to);
-	int fd = socket_for(&to, SOCK_STREAM);
+	int fd = socket_for(&to, !strcmp(argv[0], "udp-reconnect") ? SOCK_DGRAM : SOCK_STREAM);
 
 	if (connect(fd, (struct sockaddr *)&to, len) || connect(fd, &none, sizeof(none)))
 		finish(ENOTTY);
 	len = parse_address(argv[3], argv[4], &to);
 	if (connect(fd, (struct sockaddr *)&to, len))
 		finish(errno);
+	expect_peer(fd, &to);
 	finish(echo(fd));
 }
 
@@ -295,7 +426,7 @@ static void act_hold(char **argv)
 		if (connect(fd[n], (struct sockaddr *)&to, len))
 			finish(errno);
 		error = echo(fd[n]);
-		if (error)
+		if (error && error != EREMCHG)
 			finish(error);
 	}
 	report(0);
@@ -446,11 +577,15 @@ static const struct act {
 	{"udp-connected", act_connect},
 	{"udp-sendto", act_sendto},
 	{"udp-unspec", act_sendto},
+	{"udp-both", act_both},
+	{"udp-back", act_back},
+	{"udp-probe", act_probe},
 	{"udp-mixed", act_mixed},
 	{"udp-sendmmsg", act_sendmmsg},
 	{"fastopen", act_fastopen},
 	{"fastopen-connect", act_fastopen},
 	{"reconnect", act_reconnect},
+	{"udp-reconnect", act_reconnect},
 	{"socket", act_socket},
 	{"setsockopt", act_setsockopt},
 	{"source-route", act_source_route},

@@ -6,197 +6,26 @@
  * throughput of an agent over that of the same program outside.
  */
 #include "loaded.h"
+#include "names.h"
 #include "policy.h"
+#include "runner.h"
 #include "world.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-static char dir[] = "/tmp/ostest-egress-XXXXXX";
-static unsigned int done, failed;
-
-static void result(bool ok, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void result(bool ok, const char *fmt, ...)
-{
-	va_list args;
-
-	printf("%s %u - ", ok ? "ok" : "not ok", ++done);
-	failed += !ok;
-	va_start(args, fmt);
-	vprintf(fmt, args);
-	va_end(args);
-	putchar('\n');
-}
-
-/* One report of a running act: its errno, or -1 after eight seconds of silence. */
-static int next_report(int fd)
-{
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-	int error;
-
-	if (poll(&p, 1, 8000) != 1 || read(fd, &error, sizeof(error)) != sizeof(error))
-		return -1;
-	return error;
-}
-
-static void end(pid_t pid, int report, int go)
-{
-	close(report);
-	close(go);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-}
-
-/* `{name}` in a word of an act is a program of ours; `{scope}` the interface to the peer. */
-static char *expand(const char *word, int scope)
-{
-	char *text;
-	int r;
-
-	if (word[0] == '{') {
-		size_t len = strlen(word);
-
-		r = asprintf(&text, "%s/%.*s", dir, (int)len - 2, word + 1);
-	} else if (strchr(word, '%')) {
-		r = asprintf(&text, "%.*s%%%d", (int)(strchr(word, '%') - word), word, scope);
-	} else {
-		r = asprintf(&text, "%s", word);
-	}
-	if (r < 0)
-		die("memory");
-	return text;
-}
-
-#define WORDS_MAX 16
-
-static pid_t start(uint32_t slot, const char *act, int scope, int *ret_report, int *ret_go)
-{
-	char *argv[WORDS_MAX + 1] = {}, *copy = strdup(act), *rest = copy, *word;
-	size_t n = 0;
-	pid_t pid;
-
-	while ((word = strsep(&rest, " ")) && n < WORDS_MAX)
-		argv[n++] = expand(word, scope);
-	pid = loaded_run(slot, argv, ret_report, ret_go);
-	while (n)
-		free(argv[--n]);
-	free(copy);
-	return pid;
-}
-
-static int run(uint32_t slot, const char *act, int scope)
-{
-	int report, go, error;
-	pid_t pid = start(slot, act, scope, &report, &go);
-
-	error = next_report(report);
-	end(pid, report, go);
-	return error;
-}
-
-struct row {
-	const char *what;
-	const char *act;
-	int error;   /* inside */
-	int outside; /* -1: not the same act outside */
-	uint16_t hook;
-	uint16_t reason;
-	uint32_t endpoint; /* of the event of an admitted act; NO_ENDPOINT where none is emitted */
-};
-
-#define NO	     OS_EVENT_NO_ENDPOINT
-#define ADMIT(e)     0, e
-#define DENY(reason) OS_REASON_##reason, NO
 
 static const struct row rows[] = {
 #include "rows.h"
 };
-
-static void check(const struct row *row, int scope)
-{
-	uint64_t ran = loaded_count(OS_COUNT_HOOK + row->hook);
-	uint64_t denied = loaded_count(OS_COUNT_HOOK_DENIED + row->hook);
-	struct os_event event;
-	int inside, outside, told;
-
-	loaded_event(1, &event);
-	inside = run(1, row->act, scope);
-	ran = loaded_count(OS_COUNT_HOOK + row->hook) - ran;
-	denied = loaded_count(OS_COUNT_HOOK_DENIED + row->hook) - denied;
-	told = loaded_event(1, &event) && event.hook == row->hook;
-	outside = row->outside < 0 ? -1 : run(0, row->act, scope);
-
-	if (outside == EPROTONOSUPPORT && row->outside == 0) {
-		printf("ok %u - %s # SKIP this kernel has no such socket\n", ++done, row->what);
-		return;
-	}
-
-	bool ok = inside == row->error && outside == row->outside && ran > 0 &&
-		  !denied == !row->reason;
-
-	if (row->reason)
-		ok &= told && event.verdict == OS_EVENT_DENIED && event.reason == row->reason &&
-		      event.error == -EPERM;
-	else if (row->endpoint != NO)
-		ok &= told && event.verdict == OS_EVENT_ALLOWED && event.endpoint == row->endpoint;
-	result(ok, "%s", row->what);
-	if (!ok)
-		printf("#   %s\n#   inside %d (want %d), outside %d (want %d), hook ran %llu, "
-		       "denied "
-		       "%llu, event %d: hook %d verdict %d reason %d (want %d) endpoint %d\n",
-		       row->act, inside, row->error, outside, row->outside, (unsigned long long)ran,
-		       (unsigned long long)denied, told, told ? event.hook : 0,
-		       told ? event.verdict : 0, told ? event.reason : 0, row->reason,
-		       told ? (int)event.endpoint : 0);
-}
-
-/* Two connections; the new policy admits the first only. */
-static void check_switch(const char *act, const char *what, int scope)
-{
-	int report, go, first, second, restored;
-	uint64_t denied;
-	pid_t pid = start(1, act, scope, &report, &go);
-	struct os_event event;
-
-	if (next_report(report) != 0) {
-		result(false, "%s: both connections work before", what);
-		end(pid, report, go);
-		return;
-	}
-	denied = loaded_count(OS_COUNT_HOOK_DENIED + OS_HOOK_EGRESS);
-	loaded_event(1, &event);
-	policy_switch(POLICY_WITHOUT_SECOND, dir);
-	if (write(go, "", 1) != 1)
-		die("go");
-	first = next_report(report);
-	second = next_report(report);
-	result(first == 0, "%s: what is still admitted goes on", what);
-	result(second == EAGAIN || second == EPERM, "%s: what is revoked stops", what);
-	denied = loaded_count(OS_COUNT_HOOK_DENIED + OS_HOOK_EGRESS) - denied;
-	result(denied == 1 && loaded_event(1, &event) && event.hook == OS_HOOK_EGRESS &&
-		       event.reason == OS_REASON_NO_ENDPOINT && event.pid == (uint32_t)pid &&
-		       (event.flags & OS_EVENT_RECORDED),
-	       "%s: the revoked one is told once, with who opened it", what);
-	end(pid, report, go);
-	policy_switch(POLICY_FULL, dir);
-	restored = run(1, "{admitted} tcp fd77::2 8000", scope);
-	result(restored == 0, "%s: a later policy admits it again", what);
-	if (first || (second != EAGAIN && second != EPERM) || denied != 1)
-		printf("#   first %d second %d denied %llu\n", first, second,
-		       (unsigned long long)denied);
-}
 
 static void check_modes(int scope)
 {
@@ -388,7 +217,7 @@ static void copy_program(const char *from, const char *name)
 	int in = open(from, O_RDONLY | O_CLOEXEC), out;
 	ssize_t n;
 
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	snprintf(path, sizeof(path), "%s/%s", runner_dir, name);
 	out = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
 	if (in < 0 || out < 0)
 		die(path);
@@ -407,32 +236,33 @@ static void remove_programs(void)
 	char path[PATH_MAX];
 
 	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
-		snprintf(path, sizeof(path), "%s/%s", dir, programs[i]);
+		snprintf(path, sizeof(path), "%s/%s", runner_dir, programs[i]);
 		unlink(path);
 	}
-	snprintf(path, sizeof(path), "%s/link", dir);
+	snprintf(path, sizeof(path), "%s/link", runner_dir);
 	unlink(path);
-	rmdir(dir);
+	rmdir(runner_dir);
 }
 
 int main(int argc, char **argv)
 {
 	char path[PATH_MAX];
 	size_t processes;
-	int scope;
+	int scope, failed = 0;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	signal(SIGPIPE, SIG_IGN);
-	if (argc < 2 || argc > 3 || (argc == 3 && strcmp(argv[2], "--bench")) || !mkdtemp(dir))
+	if (argc < 2 || argc > 3 || (argc == 3 && strcmp(argv[2], "--bench")) ||
+	    !mkdtemp(runner_dir))
 		return 2;
 	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
 		copy_program(argv[1], programs[i]);
-	snprintf(path, sizeof(path), "%s/link", dir);
+	snprintf(path, sizeof(path), "%s/link", runner_dir);
 	if (symlink("admitted2", path))
 		die(path);
 	scope = world_open();
 	loaded_open();
-	policy_switch(POLICY_FULL, dir);
+	policy_switch(POLICY_FULL, runner_dir);
 
 	if (argc == 3) {
 		bench(scope);
@@ -454,15 +284,16 @@ int main(int argc, char **argv)
 	check_switch("{admitted} hold-udp 10.77.0.2 8000 fd77::2 8000", "switch, UDP", scope);
 	check_modes(scope);
 	check_audit_ends(scope);
+	names_check(scope);
 	for (int i = 0; i < 50 && loaded_processes(); i++)
 		usleep(20000);
 	processes = loaded_processes();
 	result(processes == 0, "no process is remembered after its end (%zu)", processes);
 
-	printf("1..%u\n# %u passed, %u failed\n", done, done - failed, failed);
+	failed = runner_finish();
 out:
 	loaded_close();
 	world_close();
 	remove_programs();
-	return failed != 0;
+	return failed;
 }

@@ -86,11 +86,23 @@ static void sweep(const char *mount)
 		closedir(dir);
 }
 
+static uint32_t watched_pid;
+static unsigned int watched;
+static struct os_event refused;
+
 static int keep(void *ctx, void *data, size_t size)
 {
 	uint32_t slot = (uint32_t)(uintptr_t)ctx;
 
 	if (size >= sizeof(struct os_event)) {
+		const struct os_event *event = data;
+
+		if (event->hook == OS_HOOK_EGRESS && event->pid == watched_pid) {
+			watched++;
+			refused = *event;
+		}
+		if (event->hook == OS_HOOK_EXEC)
+			return 0; /* may come between an act and its event */
 		memcpy(&last[slot], data, sizeof(struct os_event));
 		fresh[slot] = 1;
 	}
@@ -246,9 +258,39 @@ int loaded_event(uint32_t slot, struct os_event *ret_event)
 	return fresh[slot];
 }
 
-int loaded_device_map(void)
+void loaded_watch(pid_t pid)
 {
-	return bpf_map__fd(core->maps.os_device);
+	watched_pid = (uint32_t)pid;
+	watched = 0;
+}
+
+unsigned int loaded_watched(uint32_t slot, struct os_event *ret_event)
+{
+	ring_buffer__consume(rings[slot]);
+	if (watched)
+		*ret_event = refused;
+	return watched;
+}
+
+int loaded_map(const char *name)
+{
+	int fd = bpf_object__find_map_fd_by_name(core->obj, name);
+
+	if (fd < 0)
+		die(name);
+	return fd;
+}
+
+struct os_image loaded_image(const char *path)
+{
+	int fd = open(path, O_PATH | O_CLOEXEC);
+	struct os_image image = {};
+	uint32_t mode;
+
+	if (fd < 0 || kernel_identify(&kernel, fd, &image, &mode))
+		die(path);
+	close(fd);
+	return image;
 }
 
 size_t loaded_processes(void)

@@ -31,7 +31,16 @@ void loaded_print_times(void);
 
 /* The newest event of @slot since the last call; 0 if there was none. */
 int loaded_event(uint32_t slot, struct os_event *ret_event);
-int loaded_device_map(void);
+
+/* Look for events of packets that are refused to @pid from now on; how many, and the last one. */
+void loaded_watch(pid_t pid);
+unsigned int loaded_watched(uint32_t slot, struct os_event *ret_event);
+
+/* The descriptor of a map, by its name. */
+int loaded_map(const char *name);
+
+/* The image of a program, as os_binary and os_identity know it. */
+struct os_image loaded_image(const char *path);
 size_t loaded_processes(void); /* entries of os_proc */
 
 /*

@@ -2,6 +2,7 @@
 #include "policy.h"
 
 #include "loaded.h"
+#include "names.h"
 #include "world.h"
 
 #include <stdio.h>
@@ -38,6 +39,7 @@ static const struct {
 	{"224.0.0.251", "", 8000, 3},
 	{"ff02::1", "", 8000, 3},
 	{"255.255.255.255", "", 8000, 3},
+	{"", "198.18.0.0/15", 8002, 3},
 };
 
 #define ENDPOINTS (sizeof(endpoints) / sizeof(endpoints[0]))
@@ -94,7 +96,8 @@ void policy_switch(enum policy_kind kind, const char *dir)
 	policy.n_binary_sets = 5;
 	policy.endpoints = endpoint_list;
 	policy.n_endpoints = ENDPOINTS;
-	if (loaded_policy(1, ++generation, OS_MODE_ENFORCE, &policy))
+	names_fill(++generation, kind);
+	if (loaded_policy(1, generation, OS_MODE_ENFORCE, &policy))
 		die("policy");
 	in_force = kind;
 }

@@ -38,6 +38,12 @@ static const char there[] = "link set lo up\n"
 			    "addr add 64:ff9b::a4d:2/128 dev v1 nodad\n"
 			    "addr add 2002:7f00:1::1/128 dev v1 nodad\n"
 			    "addr add fe80::77/64 dev v1 nodad\n"
+			    /* names' synthetic addresses, for who is outside a sandbox */
+			    "route add local 198.18.0.0/15 dev lo\n"
+			    "route add local fd6f:7065:6e73:6865::/64 dev lo\n"
+			    "addr add fd6f:7065:6e73:6865::1/128 dev v1 nodad\n"
+			    "addr add fd6f:7065:6e73:6865::2/128 dev v1 nodad\n"
+			    "addr add fd6f:7065:6e73:6865::7/128 dev v1 nodad\n"
 			    "link set v1 up\n";
 
 static pid_t servers[2];
@@ -119,7 +125,7 @@ static int serve_on(int type, int port)
 }
 
 /* Answer from the address that was asked: the control message goes back as it came. */
-static void echo_datagram(int fd)
+static void echo_datagram(int fd, bool worker)
 {
 	struct sockaddr_in6 from;
 	char data[2048];
@@ -135,6 +141,8 @@ static void echo_datagram(int fd)
 
 	if (n < 0)
 		return;
+	if (worker)
+		data[0] = 'w';
 	iov.iov_len = (size_t)n;
 	message.msg_flags = 0;
 	if (sendmsg(fd, &message, 0) < 0)
@@ -144,6 +152,7 @@ static void echo_datagram(int fd)
 _Noreturn static void serve(const int *ports, size_t n, int ready)
 {
 	struct pollfd fds[256];
+	bool worker[256]; /* an accepted one of the stand-in for a worker */
 	size_t used = 0, fixed;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -169,18 +178,22 @@ _Noreturn static void serve(const int *ports, size_t n, int ready)
 			if (i < fixed && i % 2 == 0) {
 				int fd = accept4(fds[i].fd, NULL, NULL, SOCK_CLOEXEC);
 
-				if (fd >= 0 && used < sizeof(fds) / sizeof(fds[0]))
+				if (fd >= 0 && used < sizeof(fds) / sizeof(fds[0])) {
+					worker[used] = ports[i / 2] >= WORKER_PORT;
 					fds[used++] = (struct pollfd){.fd = fd, .events = POLLIN};
-				else if (fd >= 0)
+				} else if (fd >= 0)
 					close(fd);
 			} else if (i < fixed) {
-				echo_datagram(fds[i].fd);
+				echo_datagram(fds[i].fd, ports[i / 2] >= WORKER_PORT);
 			} else {
 				got = recv(fds[i].fd, data, sizeof(data), MSG_DONTWAIT);
+				if (worker[i])
+					data[0] = 'w';
 				if (got > 0 && send(fds[i].fd, data, (size_t)got, MSG_NOSIGNAL) > 0)
 					continue;
 				close(fds[i].fd);
-				fds[i--] = fds[--used];
+				fds[i] = fds[--used];
+				worker[i--] = worker[used];
 			}
 		}
 	}

@@ -8,11 +8,16 @@
 /* Ports that the peer serves on every address it has, and that the host serves. */
 #define PEER_PORTS                                                                                 \
 	{                                                                                          \
-		8000, 8001, 8002                                                                   \
+		8000, 8001, 8002, 53                                                               \
 	}
+/*
+ * The stand-in for a worker is the host's as well: from WORKER_PORT on, it answers 'w' to whatever
+ * it gets.
+ */
+#define WORKER_PORT 8201
 #define HOST_PORTS                                                                                 \
 	{                                                                                          \
-		8100                                                                               \
+		8100, 8201, 8202, 8203, 8204, 8205, 8206                                           \
 	}
 
 /* Build it; the index of the interface to the peer. Ends the process with a message on failure. */
