@@ -36,7 +36,7 @@ struct condition {
 	uint32_t value;
 };
 
-#define CONDITIONS 2
+#define CONDITIONS 4
 
 /* Several rules of one number are alternatives. */
 struct rule {
@@ -65,6 +65,15 @@ struct rule {
 		SYS_setsockopt,                                                                    \
 		{                                                                                  \
 			EQUAL(1, level), EQUAL(2, option)                                          \
+		}                                                                                  \
+	}
+
+/* Of these types but no other, whatever flags come with it; of the family's own protocol. */
+#define SOCKET(family, type)                                                                       \
+	{                                                                                          \
+		SYS_socket,                                                                        \
+		{                                                                                  \
+			EQUAL(0, family), SET(1, type), CLEAR(1, 0xf & ~(type)), EQUAL(2, 0)       \
 		}                                                                                  \
 	}
 
@@ -139,8 +148,10 @@ static const struct rule worker[] = {
 
 /* Talks to the host's resolvers; reads what every user of the host may read. */
 static const struct rule resolver[] = {
-	{SYS_socket, {EQUAL(0, AF_INET)}},
-	{SYS_socket, {EQUAL(0, AF_INET6)}},
+	SOCKET(AF_INET, SOCK_DGRAM),
+	SOCKET(AF_INET, SOCK_STREAM),
+	SOCKET(AF_INET6, SOCK_DGRAM),
+	SOCKET(AF_INET6, SOCK_STREAM),
 	{SYS_connect, {}},
 	{SYS_bind, {}},
 	OPTION(IPPROTO_TCP, TCP_NODELAY),
