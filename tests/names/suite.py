@@ -190,6 +190,20 @@ def several(world, policy, outside, tap):
     return second
 
 
+def start_supervisor(world, tap):
+    """Verifying our programs takes long under emulation: once is enough."""
+    path = world.path("supervisor.err")
+    with open(path, "w", encoding="utf-8") as errors:
+        supervisor = world.spawn(["openshell-supervisor"], stderr=errors)
+
+    def ready():
+        with open(path, encoding="utf-8") as errors:
+            return "ready" in errors.read()
+
+    tap.point(wait_for(ready, 200), "a supervisor starts")
+    return supervisor
+
+
 def programs(world):
     shutil.copy("/bin/bash", world.path("bin", "launcher"))
     shutil.copy("/usr/bin/curl", world.path("bin", "changing"))
@@ -223,6 +237,7 @@ def main():
                     control(row, outside, tap)
             return tap.finish()
         policy = world.write("policy.yaml", rows.policy(world))
+        supervisor = start_supervisor(world, tap) if GUEST else None
         inside = Sandbox(world, policy)
         first = inside.act("true")
         if not tap.point(first.status == 0, "an agent starts", first, inside.why()):
@@ -245,6 +260,9 @@ def main():
             tap.point(second.end() == 0, "the second agent ends well", second.why())
         tap.point(inside.end() == 0, "the agent ends well", inside.why())
         outside.end()
+        if supervisor:
+            supervisor.terminate()
+            supervisor.wait()
         left = left_behind(world, cgroup)
         tap.point(not left, "nothing is left behind", *left)
     return tap.finish()

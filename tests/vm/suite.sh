@@ -37,5 +37,11 @@ if ! reason=$("$here/fetch.sh" "$kernel" 2>&1 > /dev/null); then
 	echo "1..0 # SKIP $(echo "$reason" | tail -n 1)"
 	exit 0
 fi
+case " $* " in
+*" test_names.sh "*)
+	staging=${BUILD:-$top/build}/tests/names-$machine
+	mapfile -t carried < <("$top/tests/names/carry.sh" "$staging")
+	options+=("${carried[@]}") ;;
+esac
 exec "$here/run.sh" "$kernel" ${options[@]+"${options[@]}"} --timeout 2400 -- \
 	/t/suite "$machine" "$@"
