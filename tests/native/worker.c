@@ -25,6 +25,7 @@
 
 #define PRIVATE_MAX 2048 /* KiB, idle, of each process */
 #define READY_MS    3.0
+#define START_MS    10.0
 
 static bool has_line(pid_t pid, const char *file, const char *line)
 {
@@ -210,6 +211,31 @@ static void test_times(void)
 	}
 	zygote_end(&zygote);
 	worker_sockets_close(&sockets);
+}
+
+/* All of it, as a sandbox's start waits for it. */
+static void test_start(void)
+{
+	double times[11], ends[11];
+
+	worker_free(worker);
+	worker = NULL;
+	for (size_t i = 0; i < ARRAY_LEN(times); i++) {
+		struct error err = {};
+
+		times[i] = now_ms();
+		if (start(real, &err))
+			die(err.message);
+		times[i] = now_ms() - times[i];
+		ends[i] = now_ms();
+		worker_free(worker);
+		ends[i] = now_ms() - ends[i];
+		worker = NULL;
+	}
+	qsort(times, ARRAY_LEN(times), sizeof(*times), compare);
+	qsort(ends, ARRAY_LEN(ends), sizeof(*ends), compare);
+	ok(times[0] < START_MS, "a start costs a sandbox %.2f ms (median %.2f ms), its end %.2f ms",
+	   times[0], times[ARRAY_LEN(times) / 2], ends[0]);
 }
 
 static void test_real(void)
@@ -666,6 +692,7 @@ int main(void)
 
 	test_program();
 	test_times();
+	test_start();
 	test_refuses_to_start();
 	test_real();
 	test_names();
