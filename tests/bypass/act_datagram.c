@@ -257,6 +257,47 @@ static int do_cmsg_source(char **arg)
 	return send_with(arg, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof(info));
 }
 
+/* linux/in6.h, which cannot be had beside netinet/in.h */
+struct flow_label {
+	struct in6_addr to;
+	uint32_t label;
+	uint8_t action, share;
+	uint16_t flags, expires, linger;
+	uint32_t pad;
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(8)];
+};
+
+#define FLOW_LABEL_MANAGER 32 /* IPV6_FLOWLABEL_MGR */
+#define FLOW_INFO_SEND	   33 /* IPV6_FLOWINFO_SEND */
+
+/* flow-label ADDRESS PORT: a label that brings options of every hop with it */
+static int do_flow_label(char **arg)
+{
+	/* A label of its own: it lingers. */
+	struct flow_label flow = {
+		.label = htonl(0x10000 | (getpid() & 0xffff)), .share = 1, .flags = 1};
+	struct cmsghdr *header = (void *)flow.control;
+	const unsigned char options[8] = {0, 0, 1, 4};
+	struct sockaddr_storage to;
+	struct sockaddr_in6 *in6 = (void *)&to;
+	socklen_t len = act_address(arg[0], arg[1], &to);
+	int fd = act_socket(AF_INET6, SOCK_DGRAM), on = 1, r;
+
+	if (fd < 0)
+		return fd;
+	flow.to = in6->sin6_addr;
+	header->cmsg_level = IPPROTO_IPV6;
+	header->cmsg_type = IPV6_HOPOPTS;
+	header->cmsg_len = CMSG_LEN(sizeof(options));
+	memcpy(CMSG_DATA(header), options, sizeof(options));
+	if (setsockopt(fd, IPPROTO_IPV6, FLOW_INFO_SEND, &on, sizeof(on)) ||
+	    setsockopt(fd, IPPROTO_IPV6, FLOW_LABEL_MANAGER, &flow, sizeof(flow)))
+		return -errno;
+	in6->sin6_flowinfo = flow.label;
+	r = send_to(fd, &to, len);
+	return r ? r : answer(fd);
+}
+
 /*
  * unasked ADDRESS PORT: have the server answer from another port than the one that was asked. A
  * datagram socket outside hears whoever sends.
@@ -289,6 +330,7 @@ const struct act acts_datagram[] = {
 	{"cmsg-rthdr", do_cmsg_rthdr},
 	{"cmsg-dstopts", do_cmsg_dstopts},
 	{"cmsg-source", do_cmsg_source},
+	{"flow-label", do_flow_label},
 	{"unasked", do_unasked},
 	{NULL, NULL},
 };

@@ -12,7 +12,9 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <time.h>
+#include <sys/time.h>
+
+static suseconds_t patience; /* microseconds, 0: as usual */
 
 static int exchange_udp(const struct sockaddr_storage *to, socklen_t len, const struct act_query *q)
 {
@@ -26,6 +28,11 @@ static int exchange_udp(const struct sockaddr_storage *to, socklen_t len, const 
 		return fd;
 	if (sendto(fd, q->data, q->len, 0, (const struct sockaddr *)to, len) < 0)
 		return -errno;
+	if (patience) {
+		const struct timeval limit = {.tv_usec = patience};
+
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	}
 	n = recvfrom(fd, answer, sizeof(answer), 0, (struct sockaddr *)&from, &from_len);
 	if (n < 0)
 		return -errno;
@@ -69,13 +76,37 @@ static int exchange(char **arg, const struct act_query *q)
 	return !strcmp(arg[1], "tcp") ? exchange_tcp(&to, len, q) : exchange_udp(&to, len, q);
 }
 
-/* dns SERVER udp|tcp NAME TYPE */
+/* dns SERVER udp|tcp NAME TYPE [quickly]: a fraction of a second, where silence is expected */
 static int do_dns(char **arg)
 {
 	struct act_query q;
 
+	patience = arg[4] ? 300000 : 0;
 	act_query_make(arg[2], arg[3], &q);
 	return exchange(arg, &q);
+}
+
+/* dns-from SERVER NAME SOURCE: from an address of the agent's choice */
+static int do_dns_from(char **arg)
+{
+	struct sockaddr_storage to, from;
+	socklen_t len = act_address(arg[0], "53", &to), from_len = act_address(arg[2], "0", &from);
+	int fd = act_socket(to.ss_family, SOCK_DGRAM);
+	unsigned char answer[4096];
+	struct act_query q;
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	act_query_make(arg[1], "A", &q);
+	if (bind(fd, (struct sockaddr *)&from, from_len) ||
+	    sendto(fd, q.data, q.len, 0, (struct sockaddr *)&to, len) < 0)
+		return -errno;
+	n = recvfrom(fd, answer, sizeof(answer), 0, (struct sockaddr *)&from, &from_len);
+	if (n < 0)
+		return -errno;
+	act_say("from=%s", act_address_text(&from));
+	return act_query_say(answer, (size_t)n, &q);
 }
 
 /* dns-bytes SERVER udp|tcp HEX: a message of any bytes after the id */
@@ -213,6 +244,7 @@ static int do_name(char **arg)
 
 const struct act acts_dns[] = {
 	{"dns", do_dns},
+	{"dns-from", do_dns_from},
 	{"dns-bytes", do_dns_bytes},
 	{"dns-port", do_dns_port},
 	{"dns-many", do_dns_many},

@@ -13,6 +13,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 
 /* A denial that takes longer is a hang to whoever waits for it. */
 #define DENIED_MS 1500
@@ -35,7 +36,7 @@ static const char main_policy[] =
 	"      - {host: second.test, ports: [8000, 443]}\n"
 	"      - {host: under_score.test, port: 8000}\n"
 	"      - {host: xn--bcher-kva.test, port: 8000}\n"
-	"      - {host: short.test, port: 8000}\n"
+	"      - {host: stale.test, port: 8000}\n"
 	"      - {host: rebinds.test, port: 8000}\n"
 	"      - {host: moves.test, port: 8000}\n"
 	"      - {host: metadata.test, port: 8000}\n"
@@ -244,11 +245,23 @@ static const struct {
 	{"datagram", run_datagram},	  {"socket", run_sockets},
 	{"identity", run_identity},	  {"name", run_names},
 	{"resolver", resolvers_run},	  {"tunnel", special_tunnel},
-	{"rebind", special_rebind},	  {"worker", special_worker},
+	{"rebind", special_rebind},	  {"stale", special_stale},
+	{"glob", special_glob},		  {"worker", special_worker},
 	{"hostile", special_hostile},	  {"pass", special_sockets},
 	{"inherited", special_inherited}, {"ingress", special_ingress},
 	{"recycled", special_recycled},
 };
+
+static void run_part(size_t i)
+{
+	struct timespec from, to;
+
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	parts[i].run();
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	printf("# %s: %.1f s\n", parts[i].name,
+	       (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9);
+}
 
 int main(int argc, char **argv)
 {
@@ -271,7 +284,7 @@ int main(int argc, char **argv)
 	names_learn();
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
 		if (strstr(parts[i].name, part))
-			parts[i].run();
+			run_part(i);
 	for (size_t i = WHO_MAX; i-- > 0;)
 		stage_stop(&actors[i]);
 	world_close();

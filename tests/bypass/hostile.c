@@ -53,23 +53,27 @@ static void answer(struct hostile *h, uint32_t address)
 	       h->agent_len);
 }
 
-/* Ask for @name as @id; the answer comes in its time. */
-static void ask_name(struct hostile *h, const char *name, uint32_t id)
+static const uint8_t loopback[16] = {[10] = 0xff, [11] = 0xff, 127, 0, 0, 1};
+
+/* Ask for @name as @id, with a descriptor if @fd is one; the answer comes in its time. */
+static void ask_name(struct hostile *h, const char *name, uint32_t id, int fd)
 {
+	const struct sockaddr_in *agent = (const void *)&h->agent;
 	union worker_message message;
 
 	worker_message_init(&message, WORKER_ASK_NAME, id);
 	message.ask_name.type = 1;
+	memcpy(message.ask_name.peer.address, loopback, sizeof(loopback));
+	message.ask_name.peer.port = ntohs(agent->sin_port);
 	message.ask_name.peer.protocol = IPPROTO_UDP;
 	message.ask_name.length = (uint8_t)strlen(name);
 	memcpy(message.ask_name.name, name, strlen(name));
-	worker_message_send(h->channel, &message, NULL, 0);
+	worker_message_send(h->channel, &message, &fd, fd >= 0);
 }
 
 /* The flow of somebody else, @port there; @local_port 0 is our own listener. */
 static void ask_flow(struct hostile *h, uint16_t port, uint16_t local_port)
 {
-	static const uint8_t loopback[16] = {[10] = 0xff, [11] = 0xff, 127, 0, 0, 1};
 	struct sockaddr_in local = {};
 	socklen_t len = sizeof(local);
 	union worker_message message;
@@ -91,17 +95,6 @@ static void send_kind(struct hostile *h, unsigned int kind, size_t size)
 		.header = {.kind = (uint16_t)kind, .size = (uint16_t)size, .id = h->next_id++}};
 
 	send(h->channel, &message, size, MSG_NOSIGNAL);
-}
-
-static void send_descriptor(struct hostile *h)
-{
-	union worker_message message;
-
-	worker_message_init(&message, WORKER_ASK_NAME, h->next_id++);
-	message.ask_name.peer.protocol = IPPROTO_UDP;
-	message.ask_name.length = 12;
-	memcpy(message.ask_name.name, "allowed.test", 12);
-	worker_message_send(h->channel, &message, &h->udp, 1);
 }
 
 /* The address in the next four labels of @rest. */
@@ -137,7 +130,7 @@ static bool obey(struct hostile *h, const char *verb, const char *rest)
 	if (!strcmp(verb, "a")) {
 		answer(h, address_in(rest));
 	} else if (!strcmp(verb, "ask")) {
-		ask_name(h, rest, h->next_id++);
+		ask_name(h, rest, h->next_id++, -1);
 		return true;
 	} else if (!strcmp(verb, "flow")) {
 		ask_flow(h, (uint16_t)strtoul(rest, NULL, 10), 0);
@@ -152,14 +145,14 @@ static bool obey(struct hostile *h, const char *verb, const char *rest)
 		send_kind(h, WORKER_ASK_NAME, sizeof(union worker_message));
 	} else if (!strcmp(verb, "twice")) {
 		/* A name that takes a look-up, so that the first is not answered yet. */
-		ask_name(h, "unasked.wild.test", 7777);
-		ask_name(h, "unasked.wild.test", 7777);
+		ask_name(h, "unasked.wild.test", 7777, -1);
+		ask_name(h, "unasked.wild.test", 7777, -1);
 	} else if (!strcmp(verb, "descriptor")) {
-		send_descriptor(h);
+		ask_name(h, "allowed.test", h->next_id++, h->udp);
 	} else if (!strcmp(verb, "flood")) {
 		for (int i = 0; i < 5000; i++) {
 			snprintf(name, sizeof(name), "f%d.wild.test", i);
-			ask_name(h, name, h->next_id++);
+			ask_name(h, name, h->next_id++, -1);
 		}
 	} else if (!strcmp(verb, "send")) {
 		send_away(h, rest);

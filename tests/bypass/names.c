@@ -23,18 +23,6 @@ static const struct {
 
 static bool served;
 
-/* The word after @key in what an act said. */
-static bool word_after(const char *text, const char *key, char *ret, size_t size)
-{
-	const char *at = strstr(text, key);
-
-	if (!at)
-		return false;
-	at += strlen(key);
-	snprintf(ret, size, "%.*s", (int)strcspn(at, " "), at);
-	return true;
-}
-
 static bool learn(const char *name, const char *key, const char *type, const char *suffix)
 {
 	char words[200], full[40], value[80];
@@ -43,7 +31,7 @@ static bool learn(const char *name, const char *key, const char *type, const cha
 	snprintf(words, sizeof(words), "admitted dns " WORLD_DNS " udp %s %s", name, type);
 	answer = stage_ask(&actors[WHO_AGENT], words);
 	snprintf(full, sizeof(full), "%s%s", key, suffix);
-	if (!word_after(answer.text, suffix[0] == '4' ? " a=" : " aaaa=", value, sizeof(value)))
+	if (!answer_word(&answer, suffix[0] == '4' ? " a=" : " aaaa=", value, sizeof(value)))
 		return false;
 	stage_set(full, value);
 	return true;
@@ -89,9 +77,11 @@ void resolvers_run(void)
 		"192.0.2.1",
 	};
 	static const char *const transports[] = {"udp", "tcp"};
+	unsigned int heard;
 
 	if (!served)
 		return;
+	heard = server_asked(world_seen(), "denied.test");
 	for (size_t i = 0; i < ARRAY_LEN(resolvers); i++)
 		for (size_t t = 0; t < ARRAY_LEN(transports); t++) {
 			const bool ipv6 = strchr(resolvers[i], ':'), tcp = t;
@@ -117,81 +107,8 @@ void resolvers_run(void)
 				 tcp ? "peer=" : "from=", shows);
 			row_run(&row);
 		}
-	point(server_asked(world_seen(), "denied.test") == 0, "no resolver heard of a denied name");
-}
-
-/* A name below an admitted wildcard carries what an agent wants to tell its server. */
-void special_tunnel(void)
-{
-	struct answer answer;
-	unsigned int answered = 0, refused = 0, other = 0, then = 99, heard, count = 700;
-	char words[120];
-
-	if (!served)
-		return;
-	heard = server_asked(world_seen(), ".tunnel.test");
-	snprintf(words, sizeof(words),
-		 "admitted dns-many " WORLD_DNS " %u tunnel.test allowed.test", count);
-	answer = stage_ask(&actors[WHO_AGENT], words);
-	sscanf(answer.text, "answered=%u refused=%u other=%u then=%u", &answered, &refused, &other,
-	       &then);
-	heard = server_asked(world_seen(), ".tunnel.test") - heard;
-	/* The bucket, and what it gains in the seconds that this took. */
-	point(answered >= 200 && answered <= 256 + 16 * (answer.ms / 1000 + 2),
-	      "of %u new names under a wildcard %u are answered in %u ms", count, answered,
-	      answer.ms);
-	point(refused + answered == count && refused > 0, "and %u refused (%u otherwise)", refused,
-	      other);
-	/* One question for each family, and one more where the first was lost. */
-	point(heard <= 3 * answered, "no more than these left the host (%u questions)", heard);
-	point(then == 0, "a name that is spelt out is answered as before");
-	answer = stage_ask(&actors[WHO_AGENT], "admitted name allowed.test 8000");
-	point(answer.error == 0, "and can be connected to (%s)", answer.text);
-	point(stage_logged(&actors[WHO_AGENT], "tunnel.test"), "the log has the names");
-}
-
-/* What a name's owner answers later. */
-void special_rebind(void)
-{
-	static const struct row first[] = {
-		{.name = "a name before it is bound anew",
-		 .act = "admitted name rebinds.test 8000",
-		 .says = "at=11.22.33.7:8000",
-		 .flags = ROW_NOT_OUTSIDE},
-		{.name = "a name before it moves",
-		 .act = "admitted name moves.test 8000",
-		 .says = "at=11.22.33.7:8000",
-		 .flags = ROW_NOT_OUTSIDE},
-	};
-	static const struct row then[] = {
-		{.name = "a name that has moved is where it has moved to",
-		 .act = "admitted name moves.test 8000",
-		 .says = "at=11.22.33.8:8000",
-		 .flags = ROW_NOT_OUTSIDE},
-		{.name = "to the metadata address itself",
-		 .act = "admitted tcp 169.254.169.254 8000",
-		 .wanted = EPERM,
-		 .hooks = HOOK(CONNECT4),
-		 .flags = ROW_NOT_OUTSIDE},
-	};
-	struct answer answer;
-	unsigned int seen;
-
-	if (!served)
-		return;
-	rows_run(first, ARRAY_LEN(first));
-	atomic_store(&world_seen()->phase, 1);
-	/* Their TTL is one second. */
-	usleep(1600000);
-	rows_run(then, ARRAY_LEN(then));
-	seen = atomic_load(&world_seen()->connections);
-	answer = stage_ask(&actors[WHO_AGENT], "admitted name rebinds.test 8000");
-	point(answer.error != 0 || strstr(answer.text, "at=11.22.33.7:8000"),
-	      "a name bound to a forbidden address does not lead there (%s)",
-	      answer.error ? strerrorname_np(answer.error) : answer.text);
-	seen = atomic_load(&world_seen()->connections) - seen;
-	point(answer.error == 0 || !seen, "nor anywhere else");
-	atomic_store(&world_seen()->phase, 0);
+	heard = server_asked(world_seen(), "denied.test") - heard;
+	point(heard == 0, "no resolver heard of a denied name");
 }
 
 /* The ports of every sandbox's worker. */

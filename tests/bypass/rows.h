@@ -80,6 +80,8 @@ bool names_known(void);
 void resolvers_run(void);
 void special_tunnel(void);
 void special_rebind(void);
+void special_stale(void);
+void special_glob(void);
 void special_worker(void);
 void special_hostile(void);
 

@@ -131,6 +131,7 @@ const struct row rows_socket[] = {
 	OPTION_REFUSED("rthdr-udp"),
 	OPTION_REFUSED("dstopts"),
 	OPTION_REFUSED("hopopts"),
+	OPTION_REFUSED("pktoptions"),
 	OPTION_REFUSED("mark"),
 	OPTION_REFUSED("transparent"),
 	OPTION_REFUSED("transparent6"),

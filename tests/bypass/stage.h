@@ -65,7 +65,9 @@ void stage_spawn(enum stage_where where, const struct actor *sandbox, uid_t uid,
 
 /* Have an act done. `{name}` in @words is what stage_set() said. */
 struct answer stage_ask(struct actor *actor, const char *words);
-/* The two halves of it. */
+/* The word after @key in what it said, into @ret; false: there is none. */
+bool answer_word(const struct answer *answer, const char *key, char *ret, size_t size);
+/* The two halves of asking. */
 void stage_begin(struct actor *actor, const char *words);
 struct answer stage_end(struct actor *actor);
 

@@ -261,3 +261,14 @@ struct answer stage_ask(struct actor *actor, const char *words)
 	stage_begin(actor, words);
 	return stage_end(actor);
 }
+
+bool answer_word(const struct answer *answer, const char *key, char *ret, size_t size)
+{
+	const char *at = strstr(answer->text, key);
+
+	if (!at)
+		return false;
+	at += strlen(key);
+	snprintf(ret, size, "%.*s", (int)strcspn(at, " "), at);
+	return true;
+}
