@@ -9,16 +9,20 @@
 
 #include <bpf/bpf.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <time.h>
 
 #define PB(name) Openshell__Compiled__V1__##name
 
 /* A file's ctime is compared at most so often: who is denied may try as fast as it likes. */
 #define CHECK_NS UINT64_C(20000000)
+/* Where the ctime says nothing, it is read whole each time. */
+#define SILENT_NS UINT64_C(200000000)
 
 static const struct os_rule_mask no_rules;
 
@@ -365,9 +369,19 @@ bool binaries_process(const struct binaries *b, uint32_t pid, uint64_t start_tim
 	       ret_proc->slot == b->options.slot && ret_proc->start_time == start_time;
 }
 
+/* File systems in memory learn nothing of what is stored through a mapping that was read first. */
+static bool is_silent(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) || fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC ||
+	       fs.f_type == HUGETLBFS_MAGIC;
+}
+
 /* Takes @fd. */
 static void submit(struct binaries *b, struct binaries_file *known, int fd, bool comparing)
 {
+	known->silent = is_silent(fd);
 	known->comparing = comparing;
 	known->hashing = !binaries_hash_submit(b->hash, &known->file, known->generation, fd);
 }
@@ -424,7 +438,8 @@ static void check(struct binaries *b, const struct os_file_id *file, uint32_t pi
 	    entry.changed[0] == OS_BINARY_NEVER)
 		return;
 	known = binaries_table_use(&b->table, file, b->current.generation);
-	if (!known || known->hashing || (known->checked && time - known->checked < CHECK_NS))
+	if (!known || known->hashing ||
+	    (known->checked && time - known->checked < (known->silent ? SILENT_NS : CHECK_NS)))
 		return;
 	known->checked = time;
 	recall_content(known, &entry);
@@ -433,7 +448,7 @@ static void check(struct binaries *b, const struct os_file_id *file, uint32_t pi
 		fd = open_running(b, file, pid, &now);
 	if (fd < 0)
 		return;
-	if (!endpoint_same_content(&entry, now.changed))
+	if (!endpoint_same_content(&entry, now.changed) || (known->hashed && known->silent))
 		submit(b, known, fd, true);
 	else if (!known->hashed)
 		/* Who was refused executed it before the load: it may have been the same content.
@@ -482,7 +497,7 @@ static void hashed(struct binaries *b, const struct binaries_hash_result *result
 		return;
 	}
 	same = known->remembered && !memcmp(known->sha256, result->sha256, sizeof(known->sha256));
-	if (!endpoint_same_content(&entry, result->changed) && !(known->hashed && same)) {
+	if (known->hashed ? !same : !endpoint_same_content(&entry, result->changed)) {
 		revoke_binary(b, known, &entry, result);
 		return;
 	}
@@ -526,7 +541,7 @@ static void executed(struct binaries *b, const struct event *event)
 	/* One that is in use and changed is compared before it is denied anything. */
 	if (!known->hashed)
 		used(b, &raw->exe, raw->pid);
-	else if (!binaries_process(b, raw->pid, raw->start_time, &proc) ||
+	else if (known->silent || !binaries_process(b, raw->pid, raw->start_time, &proc) ||
 		 !knows_time(known, proc.identity.exe.changed))
 		check(b, &raw->exe, raw->pid);
 }

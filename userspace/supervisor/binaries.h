@@ -15,9 +15,10 @@
  *		sent to the worker, which has the same answer from binaries_flow()
  *
  * A file that replaces another under its name is another inode: a glob admits it, an exact path
- * only after a reload. A hard link is the same file. A file that an agent may write to and that an
- * exact path lists can be changed and changed back within one tick of the file system's clock; no
- * time shows that.
+ * only after a reload. A hard link is the same file. In tmpfs no time shows what was stored through
+ * a mapping, so a file there is compared again when it is executed: that denies it from then on. A
+ *file that an agent may write to and that an exact path lists can be changed and changed back
+ *within one tick of the file system's clock; no time shows that.
  *
  * Owned by the sandbox; its loop's thread. Fails closed: what is not in os_binary satisfies no
  * rule; past a bound nothing is published.

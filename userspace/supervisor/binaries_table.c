@@ -78,7 +78,8 @@ struct binaries_file *binaries_table_use(struct binaries_table *table,
 	put_newest(table, f);
 	if (f->generation != generation) {
 		f->generation = generation;
-		f->looked = f->published = f->hashing = f->comparing = f->hashed = false;
+		f->looked = f->published = f->hashing = f->comparing = f->silent = f->hashed =
+			false;
 		f->checked = 0;
 	}
 	return f;

@@ -23,9 +23,10 @@ struct binaries_file {
 	bool looked;	     /* what a glob says about its path is in os_binary */
 	bool published;	     /* its entry is ours, not the load's */
 	bool hashing;	     /* a job is under way */
-	bool comparing;	     /* because the ctime is another one */
+	bool comparing;	     /* because the content may be another one */
 	bool hashed;	     /* sha256 is its content at first use */
 	/* Of any generation */
+	bool silent;			 /* on a file system whose times do not show every change */
 	bool remembered;		 /* sha256 was its content at these ctimes */
 	uint64_t times[OS_BINARY_TIMES]; /* 0 = unused */
 	uint8_t sha256[32];

@@ -230,7 +230,7 @@ static void mount_overlay(void)
 	must(!mount("overlay", stage.dir, "overlay", 0, options), "overlay");
 }
 
-void stage_open(const char *act, bool overlay)
+void stage_open(const char *act, const char *below)
 {
 	struct error err = {};
 
@@ -239,8 +239,10 @@ void stage_open(const char *act, bool overlay)
 	own_network();
 	snprintf(stage.dir, sizeof(stage.dir), "%s/work", top);
 	must(!mkdir(stage.dir, 0755), stage.dir);
-	if (overlay)
+	if (below && !strcmp(below, "overlay"))
 		mount_overlay();
+	else if (below)
+		must(!mount("memory", stage.dir, "tmpfs", 0, "mode=0755"), "tmpfs");
 	must(!chown(stage.dir, AGENT_UID, AGENT_UID), stage.dir);
 	server = fork();
 	if (!server)

@@ -41,10 +41,10 @@ extern struct stage stage;
 _Noreturn void die(const char *what);
 
 /*
- * Everything but the sandbox. @act: the program to copy. @overlay: the agent's directory is an
- * overlay's.
+ * Everything but the sandbox. @act: the program to copy. @below: what the agent's directory is on,
+ * "overlay" or "tmpfs"; NULL: what /var/tmp is on.
  */
-void stage_open(const char *act, bool overlay);
+void stage_open(const char *act, const char *below);
 /* Load a policy, format as printf; the first one starts the sandbox. */
 void stage_policy(const char *text);
 void stage_close(void);
