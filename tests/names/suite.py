@@ -215,8 +215,8 @@ filesystem_policy: {include_workdir: true, read_only: [/usr, /etc]}
 process: {run_as_user: "60606", run_as_group: "60606"}
 network_policies:
   only:
-    endpoints: [{host: denied.svc.test, port: 80}]
-    binaries: [{path: /usr/bin/curl}]
+    endpoints: [{host: denied.svc.test, ports: [7, 80]}]
+    binaries: [{path: /usr/bin/curl}, {path: /usr/bin/python3}]
 """
 
 
@@ -268,4 +268,5 @@ def main():
     return tap.finish()
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
