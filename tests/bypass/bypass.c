@@ -164,6 +164,10 @@ void row_run(const struct row *row)
 	unsigned int left, asked;
 	int wanted = (row->flags & ROW_LSM_EACCES) && stage_has_lsm() ? EACCES : row->wanted;
 
+	if ((row->flags & ROW_NOT_LSM) && stage_has_lsm()) {
+		point(true, "%s # SKIP BPF-LSM denies what the act needs of /proc", row->name);
+		return;
+	}
 	if (is_outside) {
 		out = stage_ask(&actors[outside_of(row)], outside);
 		if ((row->flags & ROW_OPTIONAL) && out.error != row->outside_wanted) {

@@ -17,6 +17,7 @@
 #define PREVIOUS  (1u << 3) /* takes an admitted address and port as well */
 #define BARE	  (1u << 4) /* seccomp has none of it in a sandbox */
 #define SILENT	  (1u << 5) /* nobody answers */
+#define POLLED	  (1u << 6) /* BPF-LSM denies the thread that polls */
 
 static const struct way {
 	const char *name, *act;
@@ -36,7 +37,7 @@ static const struct way {
 	{"io_uring by its own thread", "uring-sqpoll", 0, ENOSYS},
 	{"io_uring, no filter", "uring", BARE, 0},
 	{"io_uring on a worker, no filter", "uring-async", BARE, 0},
-	{"io_uring by its own thread, no filter", "uring-sqpoll", BARE, 0},
+	{"io_uring by its own thread, no filter", "uring-sqpoll", BARE | POLLED, 0},
 	{"connected UDP", "connected", UDP, 0},
 	{"sendto", "sendto", UDP, 0},
 	{"v4-mapped sendto", "sendto-mapped", UDP | ONLY_IPV4, 0},
@@ -116,7 +117,10 @@ static void run_one(const struct way *way, const struct target *target, bool ipv
 		 target->port);
 	if (way->flags & BARE)
 		row.who = WHO_BARE;
-	if (way->never) {
+	if ((way->flags & POLLED) && stage_has_lsm()) {
+		row.wanted = EPERM;
+		row.hooks = HOOK(URING_SQPOLL);
+	} else if (way->never) {
 		row.wanted = way->never;
 		row.hooks = way->never == EPERM ? HOOK(SOCK_CREATE) : 0;
 	} else if (target->wanted) {

@@ -43,6 +43,9 @@ extern struct actor actors[WHO_MAX];
 /* BPF-LSM denies it before anything else, with EACCES. */
 #define ROW_LSM_EACCES (1u << 4)
 
+/* The act looks into the host's /proc, which BPF-LSM denies to who is in a sandbox's cgroup. */
+#define ROW_NOT_LSM (1u << 6)
+
 struct row {
 	const char *name;
 	enum who who;
