@@ -306,6 +306,74 @@ static void check_waiting(int scope)
 	end(pid, report, go);
 }
 
+/* Name 1's first entry, in the generation in force: its limits, and where it is. */
+static void limit(uint16_t limits, const char *real)
+{
+	struct os_endpoint_key endpoint = {
+		.slot = SLOT, .generation = in_force, .port = entries[0].port};
+	struct os_name_key name = name_key(0, false, in_force);
+	struct os_endpoint rules;
+	struct os_name where;
+
+	synthetic(entries[0].number, false, endpoint.address);
+	if (bpf_map_lookup_elem(loaded_map("os_endpoint"), &endpoint, &rules) ||
+	    bpf_map_lookup_elem(loaded_map("os_name"), &name, &where))
+		die("name 1");
+	rules.limits = limits;
+	parse(real, where.real[0]);
+	if (bpf_map_update_elem(loaded_map("os_endpoint"), &endpoint, &rules, BPF_ANY) ||
+	    bpf_map_update_elem(loaded_map("os_name"), &name, &where, BPF_ANY))
+		die("name 1");
+}
+
+/* A connection that the new policy's rules admit, at an address that they may not admit. */
+static void check_limits(int scope)
+{
+	static const struct {
+		uint16_t limits;
+		const char *real;
+		bool stays;
+		const char *what;
+	} ways[] = {
+		{0, V4("10.77.0.3"), true, "a name that may be anywhere is elsewhere by now"},
+		{OS_ENDPOINT_PUBLIC, V4("10.77.0.2"), true, "a private address that is admitted"},
+		{OS_ENDPOINT_PUBLIC, V4("10.77.0.3"), false, "a private address that is not"},
+		{OS_ENDPOINT_LISTED, V4("10.77.0.2"), true, "an address that is listed"},
+		{OS_ENDPOINT_LISTED, V4("10.77.0.3"), false, "an address that is not listed"},
+	};
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		static const char *const acts[] = {"{admitted} hold 198.18.0.1 8000",
+						   "{admitted} hold-udp 198.18.0.1 8000"};
+		for (size_t a = 0; a < 2; a++) {
+			struct os_event event = {};
+			int report, go, first, second;
+			pid_t pid;
+
+			policy_switch(POLICY_FULL, runner_dir);
+			pid = start(SLOT, acts[a], scope, &report, &go);
+			first = next_report(report);
+			usleep(60000); /* an acknowledgement that is late is judged too */
+			policy_switch(POLICY_FULL, runner_dir);
+			limit(ways[i].limits, ways[i].real);
+			loaded_event(SLOT, &event);
+			if (write(go, "", 1) != 1)
+				die("go");
+			second = next_report(report);
+			if (ways[i].stays)
+				result(!first && !second, "switch, %s: goes on (%d, %d)",
+				       ways[i].what, first, second);
+			else
+				result(!first && (second == EAGAIN || second == EPERM) &&
+					       loaded_event(SLOT, &event) &&
+					       event.reason == OS_REASON_STALE_NAME,
+				       "switch, %s: stops (%d, %d)", ways[i].what, first, second);
+			end(pid, report, go);
+		}
+	}
+	policy_switch(POLICY_FULL, runner_dir);
+}
+
 /* The binary is looked at: with an entry it is known, whatever that says. */
 static void know(const char *program, uint64_t rules)
 {
@@ -436,6 +504,7 @@ void names_check(int scope)
 	check_switch("{admitted} hold-udp 198.18.0.1 8000 198.18.0.7 8000",
 		     "switch, names and datagrams", scope);
 	check_waiting(scope);
+	check_limits(scope);
 	check_known(scope);
 	check_audit(scope);
 	check_worker_goes(scope);
