@@ -451,6 +451,28 @@ static void spoofed(void)
 		     strerror(errno));
 }
 
+/* Look through all sockets for a sandbox that admits nothing. */
+static void for_another_sandbox(void)
+{
+	const uint32_t slot = OS_SLOTS_MAX - 1;
+	const struct revoke_options options = {
+		.kernel = stage.kernel, .slot = slot, .done = stage_ended};
+	struct pollfd wait = {.events = POLLIN};
+	struct revoke *other = NULL;
+
+	stage.ends = 0;
+	stage.kernel->policy[slot] = (struct os_policy){.generation = 7, .mode = OS_MODE_ENFORCE};
+	if (revoke_new(&options, &other, NULL))
+		die("revoke_new");
+	revoke_start(other);
+	for (wait.fd = revoke_fd(other); !stage.ends && poll(&wait, 1, 3000) == 1;)
+		revoke_poll(other);
+	revoke_free(other);
+	stage.kernel->policy[slot] = (struct os_policy){};
+	ok(stage.ends == 1 && !stage.ended.error && !stage.ended.sockets && !stage.ended.destroyed,
+	   "end: another sandbox finds no socket of its own");
+}
+
 static void ended_by_a_switch(void)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(8000)};
@@ -480,6 +502,9 @@ static void ended_by_a_switch(void)
 		   !stage.ended.destroyed,
 	   "end: nothing to end (%u sockets, %u ended)", stage.ended.sockets,
 	   stage.ended.destroyed);
+	for_another_sandbox();
+	ok(!stage_order("echo %d", gone) && !stage_order("echo %d", stays),
+	   "end: another sandbox's policy ends none of them");
 	/* The sandbox looks for what its switch revokes by itself. */
 	stage_policy(policy_text(""));
 	ok(stage_order("echo %d", gone) == ECONNABORTED,

@@ -192,7 +192,7 @@ static void on_decided(void *arg, const void *record, size_t size)
 	stage.decisions++;
 }
 
-static void on_ended(void *arg, const struct revoke_result *result)
+void stage_ended(void *arg, const struct revoke_result *result)
 {
 	stage.ended = *result;
 	stage.ends++;
@@ -288,7 +288,7 @@ static void start_sandbox(const uint8_t *digest)
 		.decided = on_decided,
 	};
 	const struct revoke_options revoke = {
-		.kernel = stage.kernel, .slot = stage.sandbox->slot.slot, .done = on_ended};
+		.kernel = stage.kernel, .slot = stage.sandbox->slot.slot, .done = stage_ended};
 
 	must_error(binaries_new(&binaries, &stage.binaries, &err), &err);
 	must_error(revoke_new(&revoke, &stage.revoke, &err), &err);

@@ -38,6 +38,9 @@ struct stage {
 
 extern struct stage stage;
 
+/* For struct revoke_options.done: fills stage.ended. */
+void stage_ended(void *arg, const struct revoke_result *result);
+
 _Noreturn void die(const char *what);
 
 /*
