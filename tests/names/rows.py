@@ -129,6 +129,8 @@ def rows(world):
             "Couldn't connect|Failed to connect", denied("curl", "both.svc.test", 8080), REACHED),
         row("another port, python", CLIENT + "tcp curl-only.svc.test 7", "denied", EPERM,
             denied(r"python3[.\d]*", "curl-only.svc.test", 7), "ok peer"),
+        row("another port, UDP", CLIENT + "udp curl-only.svc.test 7", "denied", EPERM,
+            denied(r"python3[.\d]*", "curl-only.svc.test", 7), "ok peer"),
         row("a port that another name's rule has", "redis-cli -h git.svc.test ping", "denied", EPERM,
             denied("redis-cli", "git.svc.test", 6379), "PONG"),
 

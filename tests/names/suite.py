@@ -9,6 +9,7 @@ usage: suite.py FOLDER CGROUP [--outside] [PATTERN]     (by instance.sh)
 import os
 import re
 import shutil
+import subprocess
 import sys
 import time
 
@@ -190,6 +191,42 @@ def several(world, policy, outside, tap):
     return second
 
 
+UPDATE = "openshell policy update names --add-endpoint both.svc.test:8080 --binary /usr/bin/curl"
+
+
+def learns(world, tap):
+    """What a run in audit mode writes is a policy under which the run works, and no other does."""
+    learned = world.path("learned.yaml")
+    base = world.write("base.yaml", BASE)
+
+    def curl(name, *options):
+        return subprocess.run(
+            ["openshell", "run", "--workdir", world.path("work"), "--no-tty", "--log",
+             world.path("learn.log"), *options, "--", "/usr/bin/curl", "-sS", "--max-time", "20",
+             "http://%s/" % name],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, check=False)
+
+    done = curl("both.svc.test", "--policy", base)
+    tap.point(done.returncode and re.search(NO_NAME, done.stdout), "without a rule there is no name",
+              done.stdout)
+    done = curl("both.svc.test", "--policy", base, "--learn", learned)
+    tap.point(done.returncode == 0 and "reached one" in done.stdout, "learning, there is",
+              done.stdout)
+    text = ""
+    if os.path.exists(learned):
+        with open(learned, encoding="utf-8") as out:
+            text = out.read()
+    tap.point(all(word in text for word in ("both.svc.test", "80", "/usr/bin/curl")),
+              "the learned policy has name, port and binary", text)
+    done = curl("both.svc.test", "--policy", learned)
+    tap.point(done.returncode == 0 and "reached one" in done.stdout, "the run works under it",
+              done.stdout, text)
+    done = curl("denied.svc.test", "--policy", learned)
+    tap.point(done.returncode and re.search(NO_NAME, done.stdout), "another name does not",
+              done.stdout)
+
+
 def start_supervisor(world, tap):
     """Verifying our programs takes long under emulation: once is enough."""
     path = world.path("supervisor.err")
@@ -210,6 +247,10 @@ def programs(world):
     shutil.copy("/usr/bin/curl", world.path("tools", "fetch"))
 
 
+BASE = """version: 1
+filesystem_policy: {include_workdir: true, read_only: [/usr, /etc]}
+process: {run_as_user: "60606", run_as_group: "60606"}
+"""
 SECOND = """version: 1
 filesystem_policy: {include_workdir: true, read_only: [/usr, /etc]}
 process: {run_as_user: "60606", run_as_group: "60606"}
@@ -259,6 +300,13 @@ def main():
             tap.point(done.status == 0, "which goes on", done)
             tap.point(second.end() == 0, "the second agent ends well", second.why())
         tap.point(inside.end() == 0, "the agent ends well", inside.why())
+        if not pattern:
+            tap.point(UPDATE in inside.why(), "the summary says how to allow what was denied",
+                      inside.why())
+            if "backend:bpf-lsm" in inside.log():
+                learns(world, tap)
+            else:
+                tap.skip("learning", "needs BPF-LSM")
         outside.end()
         if supervisor:
             supervisor.terminate()
