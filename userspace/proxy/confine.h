@@ -18,7 +18,8 @@ int confine_zygote(void);
 
 /*
  * A child for @role (enum worker_role): @uid as user and group, nothing of the zygote's
- * capabilities, bounded resources, gone with @zygote, and from the return on only the system calls
+ * capabilities, bounded resources, gone with @zygote, for a resolver no files but those of /etc and
+ * /run (where the kernel has Landlock), and from the return on only the system calls
  * of its role (filter.h); another one kills it. Verifies what it did. A negative errno.
  */
 int confine_child(uint32_t role, uid_t uid, pid_t zygote);

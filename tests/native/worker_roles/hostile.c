@@ -23,6 +23,7 @@
 #include <sys/uio.h>
 
 static int channel_fd, udp_fd, ask_fd;
+static uint32_t next_id = 100;
 static struct sockaddr_in peer;
 static uint16_t udp_port;
 
@@ -188,7 +189,7 @@ static void send_to(unsigned long port)
 static void obey(const char *command)
 {
 	if (!strncmp(command, "ask ", 4))
-		ask(1, command + 4);
+		ask(next_id++, command + 4);
 	else if (!strcmp(command, "flow"))
 		ask_flow(false);
 	else if (!strncmp(command, "attack ", 7))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A resolver that answers a name as the name says: "twice", "unasked", "silent", "exit", "open";
- * everything else is at 203.0.113.9. For the second of the two programs that the test has made of
+ * A resolver that answers a name as the name says: "twice", "unasked", "silent", "exit", "open"
+ * (for writing), "hosts" and "program" (if it can read these files); everything else is at
+ * 203.0.113.9. For the second of the two programs that the test has made of
  * openshell-proxy.
  */
 #include "proxy/resolver.h"
@@ -10,6 +11,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,6 +25,15 @@ static void answer(int channel, uint32_t id)
 	m.found.ttl = 60;
 	memcpy(m.found.address[0], address, sizeof(address));
 	worker_message_send(channel, &m, NULL, 0);
+}
+
+static bool can_read(const char *path)
+{
+	int fd = open(path, O_RDONLY);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
 }
 
 int resolver_main(int channel)
@@ -43,6 +54,9 @@ int resolver_main(int channel)
 			return 0;
 		if (!strcmp(m.lookup.name, "open.example"))
 			open("/etc/hosts", O_RDWR);
+		if ((!strcmp(m.lookup.name, "hosts.example") && !can_read("/etc/hosts")) ||
+		    (!strcmp(m.lookup.name, "program.example") && !can_read("/proc/self/exe")))
+			continue;
 		if (!strcmp(m.lookup.name, "unasked.example"))
 			m.header.id++;
 		answer(channel, m.header.id);
