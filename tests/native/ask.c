@@ -397,6 +397,43 @@ static void they_are_counted(void)
 	   "their buffers are given back: %ld, %ld, %ld KiB", idle, busy, after);
 }
 
+/* A listener that cannot be served stays readable: the worker must neither spin nor forget it. */
+static void without_descriptors_they_wait(void)
+{
+	struct flow first, second;
+	union worker_message m;
+	int third, dns;
+	uint64_t cpu;
+	uint32_t id;
+
+	if (worker_child_stop(&worker))
+		bail("the worker does not stop");
+	worker.spare = 2;
+	worker_child_start(&worker);
+	first = flow_asked();
+	second = flow_asked();
+	cpu = worker_child_cpu_ms(&worker);
+	third = client_socket(false, SOCK_STREAM, worker.port[ASK4]);
+	dns = client_socket(false, SOCK_STREAM, worker.port[TCP4]);
+	if (send(dns, "\0\0", 2, 0) != 2)
+		bail("send");
+	ok(!hear(&worker, 1200, &m) && !readable(third, 0) && !readable(dns, 0) &&
+		   worker_child_cpu_ms(&worker) - cpu < 50,
+	   "without a descriptor for it a connection waits, asleep");
+	say(first.id, WORKER_FLOW_DENIED, -1);
+	say(second.id, WORKER_FLOW_DENIED, -1);
+	ok(asked(third, &id), "and is asked about when there is one");
+	ok(readable(dns, PATIENCE_MS), "queries over TCP go on, too");
+	flow_close(&first);
+	flow_close(&second);
+	close(third);
+	close(dns);
+	if (worker_child_stop(&worker))
+		bail("the worker does not stop");
+	worker.spare = 0;
+	worker_child_start(&worker);
+}
+
 static void who_goes_before_the_verdict(void)
 {
 	struct flow f = flow_asked(), g;
@@ -492,6 +529,7 @@ int main(void)
 	who_does_not_read_is_not_sent_to();
 	the_end_comes_last();
 	they_are_counted();
+	without_descriptors_they_wait();
 	who_goes_before_the_verdict();
 	waiting_ends();
 	the_supervisor_is_checked();

@@ -731,6 +731,36 @@ static void the_supervisor_is_checked(void)
 	ok(serves(), "each time another one serves on the same sockets");
 }
 
+static void without_descriptors_the_quiet_go(void)
+{
+	struct packet known = query_of(19, "tight.example", A), answer;
+	int udp = client_socket(false, SOCK_DGRAM, worker.port[UDP4]), fd[5];
+	unsigned int served = 0, ended = 0;
+
+	if (worker_child_stop(&worker))
+		bail("the worker does not stop");
+	worker.spare = 2;
+	worker_child_start(&worker);
+	teach(udp, "tight.example", WORKER_NAME_FOUND, 4);
+	for (size_t i = 0; i < ARRAY_LEN(fd); i++) {
+		fd[i] = client_socket(false, SOCK_STREAM, worker.port[TCP4]);
+		push_tcp(fd[i], &known);
+		answer = pull_tcp(fd[i], PATIENCE_MS);
+		served += has_record(&answer, &known, A, "\xc6\x12\0\4", 4);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(fd); i++) {
+		ended += closed(fd[i], QUIET_MS);
+		close(fd[i]);
+	}
+	ok(served == 5 && ended == 3,
+	   "with 2 descriptors to spare %u of 5 connections are served, %u end", served, ended);
+	close(udp);
+	if (worker_child_stop(&worker))
+		bail("the worker does not stop");
+	worker.spare = 0;
+	worker_child_start(&worker);
+}
+
 static void a_killed_worker_is_replaced(void)
 {
 	int fd = client_socket(false, SOCK_DGRAM, worker.port[UDP4]);
@@ -779,6 +809,7 @@ int main(void)
 	who_goes_waits_for_nothing();
 	waiting_ends();
 	the_supervisor_is_checked();
+	without_descriptors_the_quiet_go();
 	a_killed_worker_is_replaced();
 	ok(worker_child_stop(&worker) == 0, "when the supervisor goes, it goes");
 	return tap_end();

@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -25,6 +26,7 @@
 #define QUIET_MS    60	 /* for what must not */
 #define DRAIN_MS    500	 /* after the last of many */
 #define WORKER_UID  61007
+#define SPARE_MAX   8
 
 struct worker_child {
 	pid_t pid;
@@ -32,6 +34,8 @@ struct worker_child {
 	uint32_t sockets; /* WORKER_SOCKET_* that there are */
 	int socket[WORKER_SOCKETS];
 	uint16_t port[WORKER_SOCKETS]; /* host order */
+	unsigned int spare;	       /* descriptors that it may have beyond these; 0 = many,
+					* SPARE_MAX at most */
 };
 
 enum {
@@ -144,6 +148,21 @@ static inline bool hear(struct worker_child *w, int timeout_ms, union worker_mes
 		       1;
 }
 
+/* Those and one for epoll are the lowest that are free now. */
+static inline void limit_descriptors(unsigned int spare)
+{
+	int fd[1 + SPARE_MAX];
+	struct rlimit limit;
+
+	for (unsigned int i = 0; i <= spare; i++)
+		fd[i] = dup(0);
+	limit.rlim_cur = limit.rlim_max = (rlim_t)fd[spare] + 1;
+	for (unsigned int i = 0; i <= spare; i++)
+		close(fd[i]);
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		_exit(125);
+}
+
 /* Start one on the sockets that there are, and wait until it says that it is ready. */
 static inline void worker_child_start(struct worker_child *w)
 {
@@ -159,6 +178,8 @@ static inline void worker_child_start(struct worker_child *w)
 	w->pid = fork();
 	if (w->pid == 0) {
 		close(pair[0]);
+		if (w->spare)
+			limit_descriptors(w->spare);
 		/* A call that its filter has not is its end: everything here runs within it. */
 		if (geteuid() == 0 &&
 		    (confine_zygote() || confine_child(WORKER_ROLE_WORKER, WORKER_UID, self)))

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #define ROUNDS	  16 /* buffers that one direction moves before others get their turn */
-#define ACCEPTS	  16 /* in one turn */
 #define NS_PER_MS 1000000ull
 
 _Static_assert(RELAY_CONNECTIONS + 512 <= WORKER_OUTSTANDING_MAX, "names are asked about too");
@@ -204,28 +203,24 @@ static bool adopt(struct ask_relay *relay, int fd, const struct worker_peer *pee
 	return true;
 }
 
+/* One at a time: with no descriptor left, asking for another says so even if nobody is there. */
 void ask_relay_accept(struct ask_relay *relay, size_t index, uint64_t now)
 {
-	for (size_t i = 0; i < ACCEPTS; i++) {
-		union peer_address address = {};
-		socklen_t size = sizeof(address);
-		int fd = accept4(relay->listener[index].fd, &address.any, &size,
-				 SOCK_NONBLOCK | SOCK_CLOEXEC);
-		struct worker_peer peer;
+	union peer_address address = {};
+	socklen_t size = sizeof(address);
+	int fd = accept4(relay->listener[index].fd, &address.any, &size,
+			 SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct worker_peer peer;
 
-		if (fd >= 0) {
-			if (peer_from_address(&address, IPPROTO_TCP, &peer) ||
-			    !adopt(relay, fd, &peer, now))
-				reset(fd);
-			continue;
-		}
+	if (fd >= 0) {
+		if (peer_from_address(&address, IPPROTO_TCP, &peer) ||
+		    !adopt(relay, fd, &peer, now))
+			reset(fd);
+		ask_relay_send(relay);
+	} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
 		/* The listener stays readable: without a pause this would be a busy loop. */
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-			watch_listener(relay, index, EPOLL_CTL_MOD, true);
-		if (errno != ECONNABORTED && errno != EINTR)
-			break;
+		watch_listener(relay, index, EPOLL_CTL_MOD, true);
 	}
-	ask_relay_send(relay);
 }
 
 void ask_relay_send(struct ask_relay *relay)

@@ -12,7 +12,6 @@
 #define ANSWER_ROOM (LENGTH + DNS_ANSWER_MAX) /* held for each query that was taken */
 #define IN_SIZE	    4096		      /* more than the longest query with its length */
 #define OUT_SIZE    16384
-#define ACCEPTS	    16 /* in one turn */
 #define NS_PER_MS   1000000ull
 
 _Static_assert(IN_SIZE > LENGTH + DNS_QUERY_MAX, "a query fits");
@@ -163,30 +162,22 @@ static bool adopt(struct dns_tcp *tcp, int fd, const struct worker_peer *peer, u
 	return true;
 }
 
+/* One at a time: with no descriptor left, asking for another says so even if nobody is there. */
 void dns_tcp_accept(struct dns_tcp *tcp, size_t index, uint64_t now)
 {
-	for (size_t i = 0; i < ACCEPTS; i++) {
-		union peer_address address = {};
-		socklen_t size = sizeof(address);
-		int fd = accept4(tcp->listener[index].fd, &address.any, &size,
-				 SOCK_NONBLOCK | SOCK_CLOEXEC);
-		struct worker_peer peer;
+	union peer_address address = {};
+	socklen_t size = sizeof(address);
+	int fd =
+		accept4(tcp->listener[index].fd, &address.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct worker_peer peer;
 
-		if (fd >= 0) {
-			if (peer_from_address(&address, IPPROTO_TCP, &peer) ||
-			    !adopt(tcp, fd, &peer, now))
-				safe_close(fd);
-			continue;
-		}
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-			/* The listener stays readable: without a pause this would be a busy loop.
-			 */
-			if (!evict(tcp))
-				watch_listener(tcp, index, EPOLL_CTL_MOD, true);
-			return;
-		}
-		if (errno == EAGAIN)
-			return;
+	if (fd >= 0) {
+		if (peer_from_address(&address, IPPROTO_TCP, &peer) || !adopt(tcp, fd, &peer, now))
+			safe_close(fd);
+	} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+		/* The listener stays readable: without a pause this would be a busy loop. */
+		if (!evict(tcp))
+			watch_listener(tcp, index, EPOLL_CTL_MOD, true);
 	}
 }
 
