@@ -78,6 +78,20 @@ static int do_bind(char **arg)
 	return fd < 0 ? fd : act_result(bind(fd, (struct sockaddr *)&at, len));
 }
 
+/* bind-udp ADDRESS PORT: with every option that lets ports be shared */
+static int do_bind_udp(char **arg)
+{
+	struct sockaddr_storage at;
+	socklen_t len = act_address(arg[0], arg[1], &at);
+	int fd = act_socket(at.ss_family, SOCK_DGRAM), on = 1;
+
+	if (fd < 0)
+		return fd;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+	return act_result(bind(fd, (struct sockaddr *)&at, len));
+}
+
 /* own-pair ADDRESS: a listener and its client, both of this process */
 static int do_own_pair(char **arg)
 {
@@ -96,7 +110,6 @@ static int do_own_pair(char **arg)
 }
 
 const struct act acts_listen[] = {
-	{"listen", do_listen}, {"listen-udp", do_listen_udp},
-	{"bind", do_bind},     {"own-pair", do_own_pair},
-	{NULL, NULL},
+	{"listen", do_listen},	   {"listen-udp", do_listen_udp}, {"bind", do_bind},
+	{"bind-udp", do_bind_udp}, {"own-pair", do_own_pair},	  {NULL, NULL},
 };

@@ -12,6 +12,7 @@
 #include "world.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -276,6 +277,7 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	signal(SIGPIPE, SIG_IGN);
 	stage_open(argv[1], argv[2]);
+	atexit(stage_close); /* also where a broken stage ends it */
 	world_open(stage_directory());
 	stage_set("interface", world_interface());
 	stage_run("main", main_policy, NULL, &actors[WHO_AGENT]);
@@ -292,6 +294,5 @@ int main(int argc, char **argv)
 	for (size_t i = WHO_MAX; i-- > 0;)
 		stage_stop(&actors[i]);
 	world_close();
-	stage_close();
 	return points_end();
 }

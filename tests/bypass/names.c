@@ -146,9 +146,7 @@ static void reach_port(const char *what, const char *act, const char *address, u
 	snprintf(name, sizeof(name), "%s at %s, without a filter", what, address);
 	row.who = WHO_BARE;
 	row_run(&row);
-	if (!tcp)
-		return;
-	snprintf(words, sizeof(words), "agent bind %s %u", address, port);
+	snprintf(words, sizeof(words), "agent %s %s %u", tcp ? "bind" : "bind-udp", address, port);
 	snprintf(name, sizeof(name), "%s at %s, to listen there", what, address);
 	row = (struct row){
 		.name = name, .act = words, .wanted = EADDRINUSE, .outside_wanted = EADDRINUSE};

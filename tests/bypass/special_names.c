@@ -40,7 +40,9 @@ void special_tunnel(void)
 	point(then == 0, "a name that is spelt out is answered as before");
 	answer = stage_ask(&actors[WHO_AGENT], "admitted name allowed.test 8000");
 	point(answer.error == 0, "and can be connected to (%s)", answer.text);
-	point(stage_logged(&actors[WHO_AGENT], "tunnel.test"), "the log has the names");
+	point(stage_logged(&actors[WHO_AGENT], "tunnel.test A [policy:- engine:dns] [reason:too "
+					       "many new names"),
+	      "the log has it as a finding");
 }
 
 /* What a name's owner answers later. */

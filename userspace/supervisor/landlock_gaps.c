@@ -30,7 +30,8 @@ const struct landlock_gap landlock_gaps[] = {
 	 "the host's abstract unix sockets can be connected to"},
 	{"file_receive", "use a file descriptor that a process outside passes", 0, NULL,
 	 "no socket leads outside, except those of read_write paths",
-	 "a server on a unix socket below a read_write path can pass any file in"},
+	 "a server on a unix socket below a read_write path can pass any file or connected socket "
+	 "in"},
 	{"metadata", "look at names, metadata and links (stat, readlink, chdir, O_PATH)", 0, NULL,
 	 "what is not listed is masked or not there",
 	 "names and metadata in /, /dev and /proc can be seen"},
