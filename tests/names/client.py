@@ -9,7 +9,7 @@ usage: client.py tcp|udp HOST PORT         connect, echo, who is the peer
        client.py dns [tcp] [edns] NAME TYPE [ADDRESS]     one query, by hand
        client.py stream FILE HOST PORT     echo for ever, counting into FILE
        client.py hold HOST PORT GO         connect; echo again when GO exists
-Prints one line; exit status 0 if it worked.
+Prints one line, and another with the time that it took; exit status 0 if it worked.
 """
 import errno
 import os
@@ -205,6 +205,14 @@ def hold(host, port, go):
 
 
 def main():
+    start = time.monotonic()
+    try:
+        return act()
+    finally:
+        print("took %d ms" % ((time.monotonic() - start) * 1000))
+
+
+def act():
     try:
         print(globals()[sys.argv[1]](*sys.argv[2:]))
         return 0

@@ -14,7 +14,7 @@ import time
 
 import rows
 from rows import CLIENT, CURL, EPERM, NO_NAME
-from sandbox import AT_ONCE, GUEST, Outside, Sandbox, Tap, left_behind, processes
+from sandbox import GUEST, Outside, Sandbox, Tap, left_behind, processes
 from suite import SECOND, programs, start_supervisor
 from world import World, wait_for
 
@@ -91,7 +91,7 @@ def served_again(inside, command, seconds):
 def refuses(inside, tap, when):
     """New denied connections stay denied, at once; names too, whoever answers or does not."""
     done = inside.act(CLIENT + "literal 203.0.113.12 7")
-    tap.point(re.search(EPERM, done.text) and done.ms < AT_ONCE,
+    tap.point(re.search(EPERM, done.text) and done.at_once(),
               when + ": a new connection that is denied stays denied", done)
     done = inside.act("timeout 3 " + CURL + "http://denied.svc.test/")
     tap.point(done.status and "reached" not in done.text, when + ": so does a name", done)
@@ -112,7 +112,7 @@ def kill_one(world, sandboxes, tap, what, find):
     killed = time.monotonic()
     fresh = "http://k%d.wild.test/" % victim
     neighbour = second.act(CURL + "http://denied.svc.test/")
-    tap.point(neighbour.status == 0 and neighbour.ms < AT_ONCE,
+    tap.point(neighbour.status == 0 and neighbour.at_once(),
               what + " killed: another sandbox's names are served", neighbour)
     refuses(first, tap, what + " killed")
     spent = served_again(first, CURL + fresh, 30 if GUEST else 10)
@@ -228,10 +228,10 @@ def switch(world, tap):
         tap.point(goes_on(world, "stream.kept"), "the one that it admits goes on",
                   state(world, "stream.kept"))
         done = inside.act(CLIENT + "tcp extra.svc.test 7")
-        tap.point(done.status and done.ms < AT_ONCE and re.search(NO_NAME, done.text),
+        tap.point(done.status and done.at_once() and re.search(NO_NAME, done.text),
                   "the name is refused now", done)
         done = inside.act(CLIENT + "literal %s 7" % (given[2] if len(given) > 2 else "198.18.0.1"))
-        tap.point(re.search(EPERM, done.text) and done.ms < AT_ONCE,
+        tap.point(re.search(EPERM, done.text) and done.at_once(),
                   "and so is the synthetic address that it had", given, done)
     if change(inside, policy, with_extra, tap, "the policy changes back"):
         again = inside.act(CLIENT + "dns extra.svc.test A").text.split()

@@ -106,7 +106,7 @@ def rows(world):
             unknown("denied.svc.test"), "ok peer"),
         row("node, a name in no rule", node + "http://denied.svc.test/", "refused", NO_NAME,
             unknown("denied.svc.test"), REACHED, False),
-        row("getent, a name in no rule", "getent ahosts denied.svc.test", "refused", "^$",
+        row("getent, a name in no rule", "getent ahosts denied.svc.test", "refused", r"\A\Z",
             unknown("denied.svc.test"), r"203\.0\.113\.10"),
         row("ssh, a name in no rule", "ssh git@denied.svc.test true", "refused", NO_NAME +
             "|Temporary failure", unknown("denied.svc.test"), None),

@@ -15,7 +15,7 @@ import time
 
 import rows
 from rows import CLIENT, CURL, EPERM, NO_NAME
-from sandbox import AT_ONCE, GUEST, Outside, Sandbox, Tap, left_behind
+from sandbox import AT_ONCE_STARTED, GUEST, Outside, Sandbox, Tap, left_behind
 from world import DEAD, MOVING, World, wait_for
 
 USES_NAME = re.compile(r"([a-z0-9.-]+\.test)", re.I)
@@ -42,9 +42,9 @@ def try_row(row, world, inside, outside, tap):
     inside.mark()
     done = inside.act(row.act)
     refused[name] = time.monotonic()
-    good = re.search(row.inside, done.text) and (done.status == 0) == (row.verdict == "allowed")
+    good = re.search(row.inside, done.text, re.M) and (done.status == 0) == (row.verdict == "allowed")
     notes = [done]
-    if row.verdict != "allowed" and done.ms > AT_ONCE:
+    if row.verdict != "allowed" and not done.at_once():
         good = False
         notes.append("not at once")
     if name and len(world.asked(name)) != asked:
@@ -79,7 +79,7 @@ def reverse(inside, tap):
     """PTR of what was just given, in both families."""
     given = inside.act(CLIENT + "dns both.svc.test A").text.split()
     done = inside.act(CLIENT + "dns %s PTR" % reverse_name(given[2] if len(given) > 2 else "0.0.0.0"))
-    tap.point(re.search(r"^NOERROR PTR both\.svc\.test$", done.text),
+    tap.point(re.search(r"^NOERROR PTR both\.svc\.test$", done.text, re.M),
               "DNS: PTR of a synthetic IPv4 address", given, done)
     given = inside.act(CLIENT + "dns both.svc.test AAAA").text.split()
     digits = ""
@@ -88,7 +88,7 @@ def reverse(inside, tap):
 
         digits = ipaddress.ip_address(given[2]).reverse_pointer
     done = inside.act(CLIENT + "dns %s PTR" % (digits or "none.test"))
-    tap.point(re.search(r"^NOERROR PTR both\.svc\.test$", done.text),
+    tap.point(re.search(r"^NOERROR PTR both\.svc\.test$", done.text, re.M),
               "DNS: PTR of a synthetic IPv6 address", given, done)
 
 
@@ -103,7 +103,7 @@ def silence(inside, tap):
         fresh = inside.act(CURL + "http://n%d.wild.test/" % worst)
         good = good and fresh.status == 0
         worst = max(worst, done.ms, fresh.ms)
-    tap.point(good and worst < AT_ONCE, "names whose server never answers keep no other waiting",
+    tap.point(good and worst < AT_ONCE_STARTED, "names whose server never answers keep no other waiting",
               "worst %d ms" % worst)
     ends = [inside.wait(number) for number in slow]
     tap.point(all(end.status in (6, 28) for end in ends), "and end without an answer", *ends)
@@ -134,7 +134,7 @@ def moves(world, inside, outside, tap):
                     return reached in last[0].text
                 return "reached one 203.0.113.10" not in last[0].text
 
-            good = wait_for(settled, 40 if GUEST else 10) and last[0].ms < AT_ONCE
+            good = wait_for(settled, 40 if GUEST else 10) and last[0].at_once()
             if private and name == plain:
                 tap.point(good, "%s moves to %s, where a name spelt out may be" % (name, address), *last)
             else:
@@ -163,7 +163,7 @@ def content(world, inside, outside, tap):
         out.write(b"\n")
     inside.mark()
     done = inside.act(act)
-    tap.point(done.status and done.ms < AT_ONCE and re.search("Couldn't connect|Failed to", done.text),
+    tap.point(done.status and done.at_once() and re.search("Couldn't connect|Failed to", done.text),
               "and is denied when its content has changed", done)
     tap.point(inside.told(rows.denied("changing", "curl-only.svc.test", 80)), "which the log tells",
               inside.log()[inside.at:])
@@ -175,7 +175,7 @@ def dead_address(inside, tap):
     """Of ten connections some meet the dead address first; each gets there in the end."""
     tries = [inside.act(CLIENT + "retry many.svc.test 7") for _ in range(6)]
     tap.point(all(done.status == 0 for done in tries) and
-              any(not done.text.endswith("try 1\n") for done in tries),
+              any("try 1\n" not in done.text for done in tries),
               "the addresses of a name take turns, %s is dead: a retry succeeds" % DEAD, *tries)
 
 
@@ -186,7 +186,7 @@ def several(world, policy, outside, tap):
     tap.point(done.status == 0 and "reached one" in done.text,
               "another sandbox under another policy has another name", done, second.why())
     done = second.act(CURL + "http://both.svc.test/")
-    tap.point(done.status and done.ms < AT_ONCE and re.search(NO_NAME, done.text),
+    tap.point(done.status and done.at_once() and re.search(NO_NAME, done.text),
               "and not the first one's", done)
     return second
 
