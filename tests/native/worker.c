@@ -304,6 +304,7 @@ static void test_names(void)
 	   "and known the next time");
 	ok(said("ask v4.example", "0 3 60 7 1"), "one of one family");
 	ok(said("ask many.example", "0 3 30 7 16"), "more addresses than there is room for");
+	ok(said("ask large.example", "0 3 30 7 2"), "one whose answer comes over TCP");
 	ok(said("ask none.example", "2 0 10 0 0"), "one that does not exist");
 	ok(said("ask failed.example", "3 0 0 0 0"), "one that the servers cannot say");
 	ok(said("ask half.example", "0 3 60 7 1"), "one of which one family cannot be said");

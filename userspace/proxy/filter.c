@@ -60,14 +60,6 @@ struct rule {
 /* Of send flags: MSG_FASTOPEN would connect a listener that was shut down to wherever it says. */
 #define SEND_FLAGS ~(MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE)
 
-#define OPTION(level, option)                                                                      \
-	{                                                                                          \
-		SYS_setsockopt,                                                                    \
-		{                                                                                  \
-			EQUAL(1, level), EQUAL(2, option)                                          \
-		}                                                                                  \
-	}
-
 /* Of these types but no other, whatever flags come with it; of the family's own protocol. */
 #define SOCKET(family, type)                                                                       \
 	{                                                                                          \
@@ -94,16 +86,11 @@ static const struct rule common[] = {
 	{SYS_ppoll, {}},
 	{SYS_read, {}},
 	{SYS_write, {}},
-	{SYS_readv, {}},
-	{SYS_writev, {}},
 	{SYS_close, {}},
 	{SYS_getsockname, {}},
-	{SYS_getpeername, {}},
 	{SYS_getsockopt, {}},
 	{SYS_fcntl, {EQUAL(1, F_GETFL)}},
 	{SYS_fcntl, {EQUAL(1, F_SETFL), CLEAR(2, O_ASYNC)}},
-	{SYS_fcntl, {EQUAL(1, F_GETFD)}},
-	{SYS_fcntl, {EQUAL(1, F_SETFD)}},
 	/* Memory without a file behind it, and never code. */
 	{SYS_mmap, {CLEAR(2, PROT_EXEC), SET(3, MAP_ANONYMOUS)}},
 	{SYS_mprotect, {CLEAR(2, PROT_EXEC)}},
@@ -114,10 +101,6 @@ static const struct rule common[] = {
 	{SYS_futex, {}},
 	{SYS_clock_gettime, {}},
 	{SYS_gettimeofday, {}},
-	{SYS_nanosleep, {}},
-	{SYS_clock_nanosleep, {}},
-	{SYS_timerfd_create, {}},
-	{SYS_timerfd_settime, {}},
 	{SYS_getrandom, {}},
 	{SYS_restart_syscall, {}},
 	{SYS_rt_sigreturn, {}},
@@ -131,19 +114,8 @@ static const struct rule worker[] = {
 	{SYS_sendmmsg, {CLEAR(3, SEND_FLAGS)}},
 	{SYS_accept4, {}},
 	{SYS_shutdown, {}},
-	{SYS_splice, {}},
-	{SYS_pipe2, {}},
-	{SYS_fcntl, {EQUAL(1, F_SETPIPE_SZ)}},
-	OPTION(IPPROTO_TCP, TCP_NODELAY),
-	OPTION(IPPROTO_TCP, TCP_QUICKACK),
-	OPTION(IPPROTO_TCP, TCP_KEEPIDLE),
-	OPTION(IPPROTO_TCP, TCP_KEEPINTVL),
-	OPTION(IPPROTO_TCP, TCP_KEEPCNT),
-	OPTION(IPPROTO_TCP, TCP_USER_TIMEOUT),
-	OPTION(SOL_SOCKET, SO_KEEPALIVE),
-	OPTION(SOL_SOCKET, SO_LINGER),
-	OPTION(SOL_SOCKET, SO_RCVBUF),
-	OPTION(SOL_SOCKET, SO_SNDBUF),
+	{SYS_setsockopt, {EQUAL(1, IPPROTO_TCP), EQUAL(2, TCP_NODELAY)}},
+	{SYS_setsockopt, {EQUAL(1, SOL_SOCKET), EQUAL(2, SO_LINGER)}},
 };
 
 /* Talks to the host's resolvers; reads what every user of the host may read. */
@@ -154,7 +126,7 @@ static const struct rule resolver[] = {
 	SOCKET(AF_INET6, SOCK_STREAM),
 	{SYS_connect, {}},
 	{SYS_bind, {}},
-	OPTION(IPPROTO_TCP, TCP_NODELAY),
+	{SYS_setsockopt, {EQUAL(1, IPPROTO_TCP), EQUAL(2, TCP_NODELAY)}},
 	{SYS_openat, {CLEAR(2, O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND | O_PATH | O_TMPFILE)}},
 #ifdef SYS_stat
 	{SYS_stat, {}},
@@ -163,6 +135,9 @@ static const struct rule resolver[] = {
 	{SYS_fstat, {}},
 	{SYS_lseek, {}},
 	{SYS_uname, {}},
+	{SYS_writev, {}},
+	{SYS_fcntl, {EQUAL(1, F_GETFD)}},
+	{SYS_fcntl, {EQUAL(1, F_SETFD)}},
 };
 
 struct assembly {

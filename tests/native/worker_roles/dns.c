@@ -2,6 +2,7 @@
 #include "names.h"
 
 #include <arpa/inet.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -40,7 +41,7 @@ static size_t add_record(uint8_t *out, uint16_t type, uint8_t ttl, uint8_t last)
 }
 
 /* Returns the answer's size; 0: none. */
-static size_t answer(uint8_t *packet, size_t size)
+static size_t answer(uint8_t *packet, size_t size, bool tcp)
 {
 	const uint8_t *name = packet + HEADER;
 	size_t end = HEADER, count = 1;
@@ -60,6 +61,10 @@ static size_t answer(uint8_t *packet, size_t size)
 	if (begins(name, "failed") || (begins(name, "half") && type == TYPE_AAAA) ||
 	    (begins(name, "torn") && type == TYPE_A))
 		packet[3] |= 2;
+	if (begins(name, "large") && !tcp) {
+		packet[2] |= 2; /* truncated */
+		return end;
+	}
 	if (packet[3] & 0xf || (type != TYPE_A && type != TYPE_AAAA) ||
 	    ((begins(name, "v4") || begins(name, "torn")) && type == TYPE_AAAA))
 		return end;
@@ -71,40 +76,84 @@ static size_t answer(uint8_t *packet, size_t size)
 	return end;
 }
 
-static _Noreturn void serve(int fd)
+static void serve_udp(int fd)
+{
+	uint8_t packet[2048];
+	struct sockaddr_in from;
+	socklen_t len = sizeof(from);
+	ssize_t n = recvfrom(fd, packet, 512, 0, (struct sockaddr *)&from, &len);
+	size_t size = n > HEADER ? answer(packet, (size_t)n, false) : 0;
+
+	__atomic_add_fetch(queries, 1, __ATOMIC_SEQ_CST);
+	if (size)
+		sendto(fd, packet, size, 0, (struct sockaddr *)&from, len);
+}
+
+/* One query and its answer, each after its length; whoever sends more or less has bad luck. */
+static void serve_tcp(int listener)
+{
+	struct timeval patience = {.tv_sec = 1};
+	uint8_t packet[2 + 2048];
+	int fd = accept(listener, NULL, NULL);
+	ssize_t n = 0, got = 0;
+	size_t size;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	do
+		n = recv(fd, packet + got, 512 - (size_t)got, 0);
+	while (n > 0 && (got += n) < 2 + HEADER);
+	size = got > 2 + HEADER ? answer(packet + 2, (size_t)got - 2, true) : 0;
+	packet[0] = (uint8_t)(size >> 8);
+	packet[1] = (uint8_t)size;
+	if (size)
+		send(fd, packet, 2 + size, MSG_NOSIGNAL);
+	close(fd);
+}
+
+static _Noreturn void serve(int udp, int tcp)
 {
 	for (;;) {
-		uint8_t packet[2048];
-		struct sockaddr_in from;
-		socklen_t len = sizeof(from);
-		ssize_t n = recvfrom(fd, packet, 512, 0, (struct sockaddr *)&from, &len);
-		size_t size = n > HEADER ? answer(packet, (size_t)n) : 0;
+		struct pollfd wait[] = {{.fd = udp, .events = POLLIN},
+					{.fd = tcp, .events = POLLIN}};
 
-		__atomic_add_fetch(queries, 1, __ATOMIC_SEQ_CST);
-		if (size)
-			sendto(fd, packet, size, 0, (struct sockaddr *)&from, len);
+		if (poll(wait, 2, -1) < 0)
+			_exit(1);
+		if (wait[0].revents)
+			serve_udp(udp);
+		if (wait[1].revents)
+			serve_tcp(tcp);
 	}
+}
+
+static int bind_socket(int type)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(53)};
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
+		abort();
+	return fd;
 }
 
 void dns_start(void)
 {
-	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(53)};
+	int udp = bind_socket(SOCK_DGRAM), tcp = bind_socket(SOCK_STREAM);
 	pid_t parent = getpid();
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	queries = mmap(NULL, sizeof(*queries), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		       -1, 0);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || queries == MAP_FAILED)
+	if (listen(tcp, 8) < 0 || queries == MAP_FAILED)
 		abort();
 	server = fork();
 	if (server == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() == parent)
-			serve(fd);
+			serve(udp, tcp);
 		_exit(0);
 	}
-	close(fd);
+	close(udp);
+	close(tcp);
 }
 
 void dns_end(void)

@@ -22,7 +22,7 @@ extern unsigned int fake_asked;
 /*
  * Serve 127.0.0.1:53 in a process of its own; the number of queries for a name's addresses that
  * came. "slow.example" is never answered, "failed" SERVFAIL, "none" NXDOMAIN, "half" and "torn"
- * for one family only; the others have addresses.
+ * for one family only, "large" over TCP alone; the others have addresses.
  */
 void dns_start(void);
 void dns_end(void);
