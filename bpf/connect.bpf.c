@@ -31,7 +31,8 @@ struct question {
 	__u16 real_port; /* host order; 0 = where the agent said */
 	__u16 flags;	 /* OS_SOCK_* */
 	__u16 protocol;
-	__u16 connected; /* to the name that it was told earlier: it stays where it is */
+	__u8 connected; /* to the name that it was told earlier: it stays where it is */
+	__u8 any_port;	/* found only as audit mode looks: the rules do not admit its addresses */
 };
 
 static __always_inline void write_down(struct bpf_sock *sk, struct os_sock *sock,
@@ -190,6 +191,7 @@ static __always_inline int resolve(struct bpf_sock *sk, const struct os_sock *so
 	if (!name && q->policy.mode == OS_MODE_AUDIT) {
 		key.port = 0;
 		name = bpf_map_lookup_elem(&os_name, &key);
+		q->any_port = 1;
 	}
 	if (!name || !name_is_fresh(name, now))
 		return 0;
@@ -306,6 +308,8 @@ static __always_inline __u32 judge(struct bpf_sock_addr *ctx, struct question *q
 		/* Userspace has seen to it; nobody reaches these, whoever says so. */
 		if (reason == OS_REASON_NONE && egress_kind(&q->real) != EGRESS_PLAIN)
 			return OS_REASON_NEVER_ADDRESS;
+		if (reason == OS_REASON_NONE && q->any_port)
+			reason = OS_REASON_STALE_NAME;
 	}
 	if (!told || !is_there(sock, q))
 		write_down(sk, sock, q, proc,
@@ -314,9 +318,9 @@ static __always_inline __u32 judge(struct bpf_sock_addr *ctx, struct question *q
 }
 
 /* An address without a name goes nowhere, in audit mode neither. */
-static __always_inline int is_final(__u32 reason)
+static __always_inline int is_final(const struct question *q, __u32 reason)
 {
-	return reason == OS_REASON_STALE_NAME;
+	return reason == OS_REASON_STALE_NAME && !q->real_port;
 }
 
 /*
@@ -354,7 +358,7 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, struct question *q,
 		count(OS_COUNT_HOOK_DENIED + hook);
 		return 0;
 	}
-	mode = is_final(reason) ? OS_MODE_ENFORCE : q->policy.mode;
+	mode = is_final(q, reason) ? OS_MODE_ENFORCE : q->policy.mode;
 	egress_tell(&q->to, &q->real, q->protocol, hook, (mode << 16) | reason);
 	return reason == OS_REASON_NONE || mode == OS_MODE_AUDIT;
 }

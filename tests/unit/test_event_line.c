@@ -103,7 +103,8 @@ static void network(void **state)
 	record.event.protocol = IPPROTO_UDP;
 	record.event.reason = OS_REASON_NEVER_ADDRESS;
 	assert_non_null(strstr(line(), "NET:TRAFFIC [MED] DENIED /usr/bin/cat(66) -> "
-				       "[2001:db8::1]:53 udp [policy:- engine:bpf]"));
+				       "[2001:db8::1]:53 udp [policy:- engine:bpf] [reason:the "
+				       "policy in force names no host, so there is nobody to ask"));
 	fixture_record(&record, OS_HOOK_SOCKET_CREATE, OS_EVENT_NET);
 	record.event.family = AF_PACKET;
 	record.event.detail = SOCK_RAW;

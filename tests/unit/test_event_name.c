@@ -151,6 +151,10 @@ static void what_a_rule_could_grant(void **state)
 	sent_on_to("10.0.0.5");
 	assert_non_null(strstr(decoded_line(NULL), "none can grant the port of a cluster's"));
 	assert_int_equal(event_remedies(&event, remedy), 0);
+	/* A rule for the resolver would not help who wants a name. */
+	to("192.0.2.53", 53, OS_EVENT_DENIED, OS_REASON_NO_ENDPOINT);
+	assert_non_null(strstr(decoded_line(NULL), "names no host"));
+	assert_int_equal(event_remedies(&event, remedy), 0);
 	to("10.0.0.5", 6443, OS_EVENT_DENIED, OS_REASON_NO_ENDPOINT);
 	decoded_line(NULL);
 	assert_int_equal(event_remedies(&event, remedy), 0);

@@ -7,6 +7,8 @@
 
 #include "common/event.h"
 
+#define EVENT_PORT_DNS 53 /* denied only where there is no responder, which gets all of it */
+
 /* True for an address (16 bytes, v4-mapped) that a sandbox's responder gives a name. */
 bool event_address_is_synthetic(const uint8_t address[16]);
 

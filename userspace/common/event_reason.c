@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "common/event_name.h"
 #include "common/event_reason.h"
 
 #include <string.h>
@@ -133,6 +134,11 @@ void event_reason(struct event *event, const struct event_context *ctx)
 	struct text t;
 
 	text_init(&t, event->reason, sizeof(event->reason));
+	if (event->raw.kind == OS_EVENT_NET && event->raw.port == EVENT_PORT_DNS &&
+	    event->raw.reason == OS_REASON_NEVER_ADDRESS) {
+		event_reason_network(event, &t);
+		return;
+	}
 	switch (event->raw.reason) {
 	case OS_REASON_RIGHT:
 	case OS_REASON_NO_ANCHOR:

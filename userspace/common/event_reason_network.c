@@ -131,6 +131,14 @@ void event_reason_network(const struct event *event, struct text *t)
 		inspected_reason(t, event);
 		return;
 	}
+	if (event->raw.port == EVENT_PORT_DNS && (event->raw.reason == OS_REASON_NO_ENDPOINT ||
+						  event->raw.reason == OS_REASON_NEVER_ADDRESS)) {
+		text_add(t, "the policy in force names no host, so there is nobody to ask for "
+			    "names; a rule of network_policies with the host and port that are "
+			    "wanted changes that, and `openshell run --learn` finds out which "
+			    "they are");
+		return;
+	}
 	switch (event->raw.reason) {
 	case OS_REASON_BINARY:
 		binary_reason(t, event);

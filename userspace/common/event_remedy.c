@@ -96,6 +96,9 @@ static bool is_grantable(const struct event *e)
 		return false;
 	if (!e->host[0] && event_address_is_synthetic(e->raw.address))
 		return false;
+	/* It is the name that is wanted, and which one is not told by this. */
+	if (e->raw.port == EVENT_PORT_DNS && e->raw.reason == OS_REASON_NO_ENDPOINT)
+		return false;
 	return !event_address_is_guarded(target, e->raw.port);
 }
 
