@@ -22,7 +22,9 @@ struct decision {
 	__u16 family, protocol, port, pad;
 	__u32 endpoint;
 	__u8 address[16];
+#ifdef OS_OBJECT_CORE  /* the others rewrite nothing, and their stacks are full */
 	__u8 real[16]; /* zero = not rewritten */
+#endif
 };
 
 #define EVENT_SCRATCH_COUNT 64
@@ -262,7 +264,9 @@ __attribute__((weak, noinline)) int event_emit(struct decision *d)
 	e->port = d->port;
 	e->endpoint = d->endpoint;
 	__builtin_memcpy(e->address, d->address, sizeof(e->address));
+#ifdef OS_OBJECT_CORE
 	__builtin_memcpy(e->real, d->real, sizeof(e->real));
+#endif
 
 	end = event_paths(index, s, d);
 	if (bpf_ringbuf_output(ring, e, sizeof(*e) + end, 0))
