@@ -241,20 +241,43 @@ def switch(world, tap):
         tap.point(good, "and is admitted again")
         tap.point(goes_on(world, "stream.kept"), "while the other connection has never stopped",
                   state(world, "stream.kept"))
+    wanders(world, inside, policy, without, tap)
     bad = without.replace("port: 443", "port: 0").replace("version: 1", "version: 2")
     with open(policy + ".next", "w", encoding="utf-8") as out:
         out.write(bad)
     os.unlink(policy + ".result")
     inside.process.send_signal(signal.SIGUSR1)
     wait_for(lambda: os.path.exists(policy + ".result"))
-    done = inside.act(CLIENT + "tcp extra.svc.test 7")
+    done = inside.act(CURL + "http://both.svc.test/")
     with open(policy + ".result", encoding="utf-8") as result:
         told = result.read()
-    tap.point("ok" != told.strip() and done.status == 0,
+    tap.point("ok" != told.strip() and "reached one" in done.text,
               "a policy that is refused changes nothing", told, done)
     tap.point(state(world, "stream.kept")[1] == "", "no connection was lost")
     inside.end()
     inside.wait(kept)
+
+
+def wanders(world, inside, policy, text, tap):
+    """A connection stays when its name has moved elsewhere, whether or not the policy changes."""
+    number = inside.start(CLIENT + "stream stream.moved moving.svc.test 7")
+    if not tap.point(wait_for(lambda: state(world, "stream.moved")[0] > 3, 30),
+                     "a connection to a name that will move", state(world, "stream.moved")):
+        return
+    world.move("203.0.113.21")
+    good = wait_for(lambda: "reached one 203.0.113.21" in
+                    inside.act(CURL + "http://moving.svc.test/").text, 20)
+    tap.point(good, "new connections go where the name is now")
+    tap.point(goes_on(world, "stream.moved"), "the old one goes on", state(world, "stream.moved"))
+    if change(inside, policy, text, tap, "the policy changes, and has that name still"):
+        time.sleep(1)
+        tap.point(goes_on(world, "stream.moved"), "and the old connection goes on",
+                  state(world, "stream.moved"))
+        done = inside.act(CURL + "http://moving.svc.test/")
+        tap.point("reached one 203.0.113.21" in done.text, "beside new ones", done)
+    inside.act("pkill -9 -f stream.moved; :")
+    inside.wait(number)
+    world.move("203.0.113.10")
 
 
 def main():
