@@ -186,17 +186,21 @@ static void names_are_told_by_name_port_and_program(void **state)
 	add_connect_name(s, "/usr/bin/git", "api.example.com", 443, OS_REASON_NO_ENDPOINT);
 	add_connect_name(s, "/usr/bin/curl", "api.example.com", 443, OS_REASON_BINARY);
 	add_connect_name(s, "/usr/bin/curl", "api.example.com", 80, OS_REASON_NO_ENDPOINT);
+	record.event.protocol = IPPROTO_UDP;
+	assert_int_equal(fixture_decode(&record, NULL, &event), 0);
+	snprintf(event.host, sizeof(event.host), "api.example.com");
+	summary_add(s, &event);
 	for (int i = 0; i < 4; i++)
 		add_question(s, "/usr/bin/o'curl", "httpbin.org", false);
 	/* The port came to light: no guess. */
 	add_question(s, "/usr/bin/git", "api.example.com", false);
 	assert_string_equal(
 		print(s, NULL),
-		"openshell: 8 denied\n"
+		"openshell: 9 denied\n"
 		"       4 x DNS     httpbin.org  by \"/usr/bin/o'curl\"\n"
+		"       2 x NET     api.example.com:80  by /usr/bin/curl\n"
 		"       1 x NET     api.example.com:443  by /usr/bin/curl\n"
 		"       1 x NET     api.example.com:443  by /usr/bin/git\n"
-		"       1 x NET     api.example.com:80  by /usr/bin/curl\n"
 		"       1 x DNS     api.example.com  by /usr/bin/git\n"
 		"These lines in the policy would allow it:\n"
 		"  network_policies:\n"

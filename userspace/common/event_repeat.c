@@ -66,10 +66,13 @@ static uint64_t hash_of(const struct event_repeat *r, const struct event *e)
 	/* A and AAAA of one name are one question, asked by one call of a program. */
 	if (raw->hook != OS_HOOK_DNS)
 		hash = mix(hash, &raw->detail, sizeof(raw->detail));
-	hash = mix(hash, &raw->family, sizeof(raw->family));
 	hash = mix(hash, &raw->protocol, sizeof(raw->protocol));
 	hash = mix(hash, &raw->port, sizeof(raw->port));
-	hash = mix(hash, raw->address, sizeof(raw->address));
+	/* Both families' addresses of a name are the same thing to whoever reads of it. */
+	if (!e->host[0]) {
+		hash = mix(hash, &raw->family, sizeof(raw->family));
+		hash = mix(hash, raw->address, sizeof(raw->address));
+	}
 	hash = mix(hash, &raw->peer_pid, sizeof(raw->peer_pid));
 	/* Ends of strings included, so that what is in one cannot move into the next. */
 	hash = mix(hash, e->exe, strlen(e->exe) + 1);

@@ -89,6 +89,12 @@ static void describe(const struct event *e, struct text *t)
 		text_add_word(t, e->host);
 	else
 		event_line_object(e, t);
+	/* A rule does not tell TCP from UDP, with which getaddrinfo() tries each address first. */
+	if (e->raw.kind == OS_EVENT_NET && e->raw.port && !t->cut &&
+	    strncmp(t->buf, "socket ", 7) != 0) {
+		t->len = strcspn(t->buf, " ");
+		t->buf[t->len] = '\0';
+	}
 	if (t->cut && t->len >= 3)
 		memcpy(t->buf + t->len - 3, "...", 3);
 }
