@@ -19,7 +19,7 @@
 #include <sys/auxv.h>
 #include <sys/wait.h>
 
-#define ACT_SECONDS 12
+#define ACT_SECONDS 25
 
 static char text[ACT_TEXT_MAX];
 static char directory[PATH_MAX];

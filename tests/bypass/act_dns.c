@@ -9,10 +9,12 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/time.h>
+#include <time.h>
 
 static suseconds_t patience; /* microseconds, 0: as usual */
 
@@ -131,48 +133,122 @@ static int do_dns_port(char **arg)
 	return exchange_udp(&to, len, &q);
 }
 
-static unsigned int ask_once(int fd, const struct act_query *q)
+#define MANY_BATCH 32
+
+struct many {
+	unsigned int answered, refused, other;
+};
+
+static void gather(int fd, unsigned int asked, struct many *many)
 {
 	unsigned char answer[2048];
 
-	if (send(fd, q->data, q->len, 0) < 0)
-		return 0xff;
-	return recv(fd, answer, sizeof(answer), 0) < 12 ? 0xff : answer[3] & 0xf;
+	for (; asked; asked--) {
+		ssize_t n = recv(fd, answer, sizeof(answer), 0);
+
+		if (n >= 12 && (answer[3] & 0xf) == 0)
+			many->answered++;
+		else if (n >= 12 && (answer[3] & 0xf) == 5)
+			many->refused++;
+		else
+			many->other++;
+	}
 }
 
-/* dns-many SERVER COUNT SUFFIX NAME: a new name below SUFFIX each time, then NAME */
+/*
+ * dns-many SERVER COUNT SUFFIX NAME: a new name below SUFFIX each time, some at once, then NAME
+ */
 static int do_dns_many(char **arg)
 {
 	struct sockaddr_storage to;
 	socklen_t len = act_address(arg[0], "53", &to);
-	int count = act_number(arg[1]), fd = act_socket(to.ss_family, SOCK_DGRAM);
-	unsigned int answered = 0, refused = 0, other = 0;
+	unsigned int count = (unsigned int)act_number(arg[1]), asked = 0;
+	int fd = act_socket(to.ss_family, SOCK_DGRAM);
+	struct many many = {}, then = {};
 	struct act_query q;
 
 	if (fd < 0)
 		return fd;
 	if (connect(fd, (struct sockaddr *)&to, len))
 		return -errno;
-	for (int i = 0; i < count; i++) {
+	for (unsigned int i = 0; i < count; i++) {
 		char name[256];
 
-		snprintf(name, sizeof(name), "x%06x.%s", (unsigned int)(rand() & 0xffffff), arg[2]);
+		snprintf(name, sizeof(name), "x%06x-%u.%s", (unsigned int)(rand() & 0xffffff), i,
+			 arg[2]);
 		act_query_make(name, "A", &q);
-		switch (ask_once(fd, &q)) {
-		case 0:
-			answered++;
-			break;
-		case 5:
-			refused++;
-			break;
-		default:
-			other++;
+		asked += send(fd, q.data, q.len, 0) > 0;
+		if (asked == MANY_BATCH || i + 1 == count) {
+			gather(fd, asked, &many);
+			asked = 0;
 		}
 	}
 	act_query_make(arg[3], "A", &q);
-	act_say("answered=%u refused=%u other=%u then=%u", answered, refused, other,
-		ask_once(fd, &q));
+	if (send(fd, q.data, q.len, 0) > 0)
+		gather(fd, 1, &then);
+	act_say("answered=%u refused=%u other=%u then=%u", many.answered, many.refused, many.other,
+		then.answered);
 	return 0;
+}
+
+#define FLOOD_BATCH 64
+
+/* One datagram from an address of 127.0.0.0/8, of which each is a sender of its own. */
+struct flood_message {
+	struct iovec iov;
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(struct in_pktinfo))];
+};
+
+static void flood_from(struct flood_message *message, uint32_t n)
+{
+	struct in_pktinfo info = {.ipi_spec_dst.s_addr = htonl(0x7f000000u | (n & 0xffffff))};
+	struct cmsghdr *header = (void *)message->control;
+
+	header->cmsg_level = IPPROTO_IP;
+	header->cmsg_type = IP_PKTINFO;
+	header->cmsg_len = CMSG_LEN(sizeof(info));
+	memcpy(CMSG_DATA(header), &info, sizeof(info));
+}
+
+/* dns-flood SERVER NAME MILLISECONDS READY: without waiting for any answer */
+static int do_dns_flood(char **arg)
+{
+	static struct flood_message message[FLOOD_BATCH];
+	static struct mmsghdr batch[FLOOD_BATCH];
+	struct sockaddr_storage to;
+	socklen_t len = act_address(arg[0], "53", &to);
+	int fd = act_socket(AF_INET, SOCK_DGRAM), n;
+	uint32_t sent = 0, next = 0x10000;
+	struct timespec now, end;
+	struct act_query q;
+
+	if (fd < 0)
+		return fd;
+	act_query_make(arg[1], "A", &q);
+	for (size_t i = 0; i < FLOOD_BATCH; i++) {
+		message[i].iov = (struct iovec){q.data, q.len};
+		batch[i].msg_hdr = (struct msghdr){
+			.msg_name = &to,
+			.msg_namelen = len,
+			.msg_iov = &message[i].iov,
+			.msg_iovlen = 1,
+			.msg_control = message[i].control,
+			.msg_controllen = sizeof(message[i].control),
+		};
+	}
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += act_number(arg[2]) / 1000;
+	close(open(arg[3], O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
+	do {
+		for (size_t i = 0; i < FLOOD_BATCH; i++)
+			flood_from(&message[i], next++);
+		n = sendmmsg(fd, batch, FLOOD_BATCH, MSG_DONTWAIT);
+		sent += n > 0 ? (uint32_t)n : 0;
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (now.tv_sec < end.tv_sec ||
+		 (now.tv_sec == end.tv_sec && now.tv_nsec < end.tv_nsec));
+	act_say("sent=%u", sent);
+	return sent ? 0 : -EIO;
 }
 
 /*
@@ -248,6 +324,7 @@ const struct act acts_dns[] = {
 	{"dns-bytes", do_dns_bytes},
 	{"dns-port", do_dns_port},
 	{"dns-many", do_dns_many},
+	{"dns-flood", do_dns_flood},
 	{"dns-forge", do_dns_forge},
 	{"name", do_name},
 	{NULL, NULL},

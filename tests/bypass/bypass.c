@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * usage: bypass TOOLS AGENTS [PART]
+ * usage: bypass [--bpf-lsm] TOOLS AGENTS [PART]
  *
  * The bypass suite: ways to reach an address that the policy does not admit, by agents in
  * sandboxes of the real `openshell run`, on this machine's kernel. TOOLS has openshell, AGENTS what
  * is beside this program. One line of TAP for a row. PART runs those parts whose name contains it.
+ * With --bpf-lsm it fails if BPF-LSM is not in force.
  */
 #include "rows.h"
 
@@ -66,6 +67,7 @@ static const char second_policy[] =
 	"      - {host: 10.77.0.3, port: 8001}\n"
 	"      - {host: first.test, port: 8000}\n"
 	"      - {host: denied.test, port: 8000}\n"
+	"      - {host: '*.slow.test', port: 8000}\n"
 	"    binaries: [{path: '@/agents/admitted'}]\n";
 
 static const char strict_policy[] =
@@ -186,6 +188,8 @@ void row_run(const struct row *row)
 	if (row->control)
 		control = stage_ask(&actors[row->who], row->control);
 
+	if ((row->flags & ROW_OR_EACCES) && in.error == EACCES)
+		wanted = EACCES;
 	ok = in.error == wanted && says(&in, row->says);
 	ok = ok && control.error == 0 && says(&control, row->control_says);
 	ok = ok && out.error == row->outside_wanted &&
@@ -246,15 +250,15 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } parts[] = {
-	{"matrix", matrix_run},		  {"connect", run_connect},
-	{"datagram", run_datagram},	  {"socket", run_sockets},
-	{"identity", run_identity},	  {"name", run_names},
-	{"resolver", resolvers_run},	  {"tunnel", special_tunnel},
-	{"rebind", special_rebind},	  {"stale", special_stale},
-	{"glob", special_glob},		  {"worker", special_worker},
-	{"hostile", special_hostile},	  {"pass", special_sockets},
-	{"inherited", special_inherited}, {"ingress", special_ingress},
-	{"recycled", special_recycled},
+	{"matrix", matrix_run},	      {"connect", run_connect},
+	{"datagram", run_datagram},   {"socket", run_sockets},
+	{"identity", run_identity},   {"name", run_names},
+	{"resolver", resolvers_run},  {"tunnel", special_tunnel},
+	{"rebind", special_rebind},   {"stale", special_stale},
+	{"glob", special_glob},	      {"flood", special_flood},
+	{"worker", special_worker},   {"hostile", special_hostile},
+	{"pass", special_sockets},    {"inherited", special_inherited},
+	{"ingress", special_ingress}, {"recycled", special_recycled},
 };
 
 static void run_part(size_t i)
@@ -270,10 +274,14 @@ static void run_part(size_t i)
 
 int main(int argc, char **argv)
 {
-	const char *part = argc > 3 ? argv[3] : "";
+	bool lsm = argc > 1 && !strcmp(argv[1], "--bpf-lsm");
+	const char *part;
 
+	argv += lsm;
+	argc -= lsm;
 	if (argc < 3)
 		return 2;
+	part = argc > 3 ? argv[3] : "";
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	signal(SIGPIPE, SIG_IGN);
 	stage_open(argv[1], argv[2]);
@@ -287,6 +295,8 @@ int main(int argc, char **argv)
 	stage_spawn(STAGE_HOST, NULL, STAGE_UID, &actors[WHO_USER]);
 	stage_spawn(STAGE_HOST, NULL, 0, &actors[WHO_ROOT]);
 	stage_spawn(STAGE_OUTSIDE, NULL, STAGE_UID, &actors[WHO_STRANGER]);
+	if (lsm)
+		point(stage_has_lsm(), "BPF-LSM is in force");
 	names_learn();
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
 		if (strstr(parts[i].name, part))

@@ -46,6 +46,9 @@ extern struct actor actors[WHO_MAX];
 /* The act looks into the host's /proc, which BPF-LSM denies to who is in a sandbox's cgroup. */
 #define ROW_NOT_LSM (1u << 6)
 
+/* Or EACCES, where something else denies it before: what executes a memfd depends on the kernel. */
+#define ROW_OR_EACCES (1u << 7)
+
 struct row {
 	const char *name;
 	enum who who;
@@ -84,6 +87,7 @@ void resolvers_run(void);
 void special_tunnel(void);
 void special_rebind(void);
 void special_stale(void);
+void special_flood(void);
 void special_glob(void);
 void special_worker(void);
 void special_hostile(void);

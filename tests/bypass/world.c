@@ -70,6 +70,7 @@ static const struct server_name names[] = {
 	{"private.test", {"172.30.0.1"}, {}, NULL, 60},
 	{"inner.wild.test", {"172.30.0.1"}, {}, NULL, 60},
 	{"dns.test", {"8.8.8.8"}, {"2001:4860:4860::8888"}, NULL, 60},
+	{"*.slow.test", {"11.22.33.23"}, {"2600:77::23"}, NULL, 60},
 	{"*.wild.test", {"11.22.33.20"}, {"2600:77::20"}, NULL, 60},
 	{"*.tunnel.test", {"11.22.33.21"}, {}, NULL, 60},
 	{"long.test", {"11.22.33.22"}, {}, NULL, 60},

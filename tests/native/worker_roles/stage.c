@@ -117,7 +117,6 @@ void fresh(const char *program)
 		printf("Bail out! a worker cannot be started: %s\n", err.message);
 		exit(1);
 	}
-	put_flow(IPPROTO_UDP, port_of(client), worker->sockets.address.dns_udp4, SLOT);
 }
 
 /* Run the supervisor's loop for at most @ms, or until the agent's socket has something. */
@@ -296,7 +295,7 @@ static void set_up_host(void)
 	dns_start();
 }
 
-/* Two maps of the kernel side's, and the program that reads one of them. */
+/* Maps of the kernel side's, and the program that reads one of them. */
 static void set_up_maps(void)
 {
 	struct core_bpf *core = core_bpf__open();
@@ -311,16 +310,19 @@ static void set_up_maps(void)
 		die("core object does not load, or no cgroup v2");
 	kernel.maps.worker = bpf_map__fd(core->maps.os_worker);
 	kernel.maps.flow = bpf_map__fd(core->maps.os_flow);
+	kernel.maps.sock = bpf_map__fd(core->maps.os_sock);
 	kernel.worker_filter_fd = bpf_program__fd(core->progs.worker_packet_out);
 }
 
 static void set_up_client(void)
 {
+	const struct os_sock own = {.slot = SLOT}; /* as the kernel side has it */
 	struct sockaddr_in at = {.sin_family = AF_INET};
 
 	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	client = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (client < 0 || bind(client, (struct sockaddr *)&at, sizeof(at)) < 0)
+	if (client < 0 || bind(client, (struct sockaddr *)&at, sizeof(at)) < 0 ||
+	    bpf_map_update_elem(kernel.maps.sock, &client, &own, BPF_ANY))
 		die("client");
 }
 
