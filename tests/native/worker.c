@@ -587,6 +587,21 @@ static void test_datagrams(void)
 	ok(problems == 0, "and it lives");
 }
 
+/* A flood costs the supervisor, and the log, what they can bear. */
+static void test_flood(void)
+{
+	unsigned long asked;
+
+	fresh(hostile);
+	asked = strtoul(say_for("flood", 20000), NULL, 10);
+	ok(asked > 20000 && asked < 80000, "%lu questions heard in 8 s of a flood", asked);
+	ok(refusals > 1000 && refusals < 4000, "%u of them told", refusals);
+	pump(1100);
+	ok(problems >= 1 && strstr(problem, "more names were refused than are told"),
+	   "and how many more: %s", problem);
+	ok(said("ask good.example", "0 3 30 7 2"), "then an honest question is answered");
+}
+
 static void test_violations(void)
 {
 	static const char *const ways[] = {
@@ -708,6 +723,7 @@ int main(void)
 	test_crash_loop();
 	test_attacks();
 	test_datagrams();
+	test_flood();
 	test_violations();
 	test_hostile_resolver();
 	n = processes(pids);

@@ -138,6 +138,22 @@ static void deaths_slow_down_starts(void **state)
 	assert_int_equal(backoff.next, now);
 }
 
+static void a_budget_fills_slowly(void **state)
+{
+	struct worker_budget budget = {.left = 10, .burst = 10, .rate = 4, .filled = 0};
+	uint64_t now = 1;
+
+	assert_int_equal(worker_budget_left(&budget, now), 10);
+	budget.left = 0;
+	/* Looked at ever so often, it still fills. */
+	for (; now < WORKER_SECOND; now += WORKER_SECOND / 100)
+		assert_true(worker_budget_left(&budget, now) < 4);
+	assert_int_equal(worker_budget_left(&budget, now), 4);
+	assert_int_equal(worker_budget_left(&budget, now + 100 * WORKER_SECOND), 10);
+	budget.left = 9;
+	assert_int_equal(worker_budget_left(&budget, now + UINT64_MAX / 4), 10);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -146,6 +162,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(lookups_are_bounded, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(answers_keep_their_order, set_up, tear_down),
 		cmocka_unit_test(deaths_slow_down_starts),
+		cmocka_unit_test(a_budget_fills_slowly),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

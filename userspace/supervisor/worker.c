@@ -15,6 +15,11 @@
 
 #define START_TIMEOUT (5 * WORKER_SECOND)
 #define READY_TIMEOUT (5 * WORKER_SECOND)
+#define ASK_BURST     16384 /* questions at once, and then a second: new names, as a cache asks */
+#define ASK_RATE      4096
+#define PAUSE	      (WORKER_SECOND / 50)
+#define TELL_BURST    1024 /* refusals that are told, likewise; the rest are counted */
+#define TELL_RATE     128
 #define BATCH	      64 /* messages of one process before the others' turn, and the caller's */
 
 uint64_t worker_now(void)
@@ -25,18 +30,31 @@ uint64_t worker_now(void)
 	return (uint64_t)ts.tv_sec * WORKER_SECOND + (uint64_t)ts.tv_nsec;
 }
 
-int worker_watch(struct worker *worker, int fd, enum worker_tag tag, bool writable)
+int worker_watch(struct worker *worker, int fd, enum worker_tag tag, uint32_t events)
 {
-	struct epoll_event event = {
-		.events = EPOLLIN | (writable ? EPOLLOUT : 0),
-		.data.u32 = tag,
-	};
+	struct epoll_event event = {.events = events, .data.u32 = tag};
 
 	if (!epoll_ctl(worker->epoll, EPOLL_CTL_ADD, fd, &event))
 		return 0;
 	if (errno == EEXIST && !epoll_ctl(worker->epoll, EPOLL_CTL_MOD, fd, &event))
 		return 0;
 	return -errno;
+}
+
+uint32_t worker_budget_left(struct worker_budget *budget, uint64_t now)
+{
+	uint64_t more;
+
+	/* Long enough for all of it, and a product that fits. */
+	if (now - budget->filled > 60 * WORKER_SECOND)
+		budget->filled = now - 60 * WORKER_SECOND;
+	more = (now - budget->filled) * budget->rate / WORKER_SECOND;
+	if (more) {
+		budget->filled = now;
+		budget->left = more < budget->burst - budget->left ? budget->left + (uint32_t)more
+								   : budget->burst;
+	}
+	return budget->left;
 }
 
 void worker_problem(struct worker *worker, const char *fmt, ...)
@@ -94,13 +112,30 @@ static void read_zygote(struct worker *worker)
 	}
 }
 
-static void read_child(struct worker *worker, struct worker_child *child)
+/* False, and not heard for a moment, if a worker asks more than any agent has reason to. */
+static bool may_ask(struct worker *worker)
+{
+	if (worker_budget_left(&worker->asks, worker_now())) {
+		worker->asks.left--;
+		return true;
+	}
+	worker->paused = true;
+	worker_child_watch(worker, &worker->worker);
+	return false;
+}
+
+/* @last: its other end is closed, and what is left to hear is not much. */
+static void read_child(struct worker *worker, struct worker_child *child, bool last)
 {
 	union worker_message message;
 
 	for (int i = 0; i < BATCH && child->channel >= 0; i++) {
-		int r = worker_message_receive(child->channel, child->receiver, &message, NULL, 0,
-					       NULL);
+		int r;
+
+		if (child == &worker->worker && !last && !may_ask(worker))
+			return;
+		r = worker_message_receive(child->channel, child->receiver, &message, NULL, 0,
+					   NULL);
 
 		if (r == -EAGAIN)
 			return;
@@ -128,10 +163,10 @@ static void handle_child(struct worker *worker, struct worker_child *child, uint
 {
 	if (events & EPOLLOUT && child->writable && child->channel >= 0) {
 		child->writable = false;
-		worker_watch(worker, child->channel, child->tag, false);
+		worker_child_watch(worker, child);
 	}
 	if (events & ~(uint32_t)EPOLLOUT)
-		read_child(worker, child);
+		read_child(worker, child, events & (EPOLLHUP | EPOLLERR));
 	worker_answers_look_up(worker);
 	worker_answers_send(worker);
 }
@@ -166,7 +201,7 @@ static void start_zygote(struct worker *worker, uint64_t now)
 
 	if (!r) {
 		worker_backoff_started(&worker->zygote_backoff, now);
-		r = worker_watch(worker, worker->zygote.channel, WORKER_TAG_ZYGOTE, false);
+		r = worker_watch(worker, worker->zygote.channel, WORKER_TAG_ZYGOTE, EPOLLIN);
 		if (!r)
 			return;
 		error_set(worker->starting ? worker->error : &err, r, "cannot watch a channel: %s",
@@ -225,6 +260,9 @@ static void set_alarm(struct worker *worker)
 	for (size_t i = 0; i < ARRAY_LEN(waiting); i++)
 		if (waiting[i] && waiting[i]->next < next)
 			next = waiting[i]->next;
+	/* Its budget has filled a little by then. */
+	if (worker->paused && worker->asks.filled + PAUSE < next)
+		next = worker->asks.filled + PAUSE;
 	if (next == worker->alarm)
 		return;
 	worker->alarm = next;
@@ -253,6 +291,11 @@ void worker_poll(struct worker *worker)
 		check_ready(worker, &worker->worker, now);
 		if (!worker->starting)
 			worker_answers_tick(worker, now);
+	}
+	if (worker->paused && now - worker->asks.filled >= PAUSE) {
+		worker->paused = false;
+		if (worker->worker.channel >= 0)
+			worker_child_watch(worker, &worker->worker);
 	}
 	start_missing(worker, now);
 	set_alarm(worker);
@@ -301,7 +344,7 @@ static int start(struct worker *worker, struct error *err)
 	worker->timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (worker->epoll < 0 || worker->timer < 0)
 		return error_set(err, -errno, "cannot make an event loop: %s", strerror(errno));
-	r = worker_watch(worker, worker->timer, WORKER_TAG_TIMER, false);
+	r = worker_watch(worker, worker->timer, WORKER_TAG_TIMER, EPOLLIN);
 	if (r)
 		return error_set(err, r, "cannot watch a timer: %s", strerror(-r));
 	r = worker_sockets_open(worker->options.kernel, &worker->sockets, err);
@@ -332,6 +375,10 @@ int worker_start(const struct worker_options *options, struct worker **ret_worke
 					    WORKER_FROM_WORKER, WORKER_TAG_WORKER);
 	worker->resolver = WORKER_CHILD_EMPTY(WORKER_ROLE_RESOLVER, "the resolver of names",
 					      WORKER_FROM_RESOLVER, WORKER_TAG_RESOLVER);
+	worker->asks = (struct worker_budget){
+		.left = ASK_BURST, .burst = ASK_BURST, .rate = ASK_RATE, .filled = worker_now()};
+	worker->tells = (struct worker_budget){
+		.left = TELL_BURST, .burst = TELL_BURST, .rate = TELL_RATE, .filled = worker_now()};
 	questions_init(&worker->questions);
 	r = start(worker, err);
 	if (r) {

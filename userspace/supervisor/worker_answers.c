@@ -13,6 +13,7 @@
 #define LOOKUP_TRIES  2			   /* resolvers that one name may have been the end of */
 #define DUE_AHEAD     (3 * WORKER_SECOND)
 #define DUE_AT_ONCE   256
+#define UNTOLD_EVERY  (10 * WORKER_SECOND)
 
 /* Names looked up here: the host knows itself. */
 static bool is_host(const char *name, size_t length)
@@ -54,6 +55,11 @@ static void tell_refused(struct worker *worker, const struct question *question,
 
 	if (!worker->options.refused)
 		return;
+	if (!worker_budget_left(&worker->tells, worker_now())) {
+		worker->untold++;
+		return;
+	}
+	worker->tells.left--;
 	memcpy(text, name, length);
 	worker_sockets_flow(&worker->sockets, worker->options.kernel, worker->options.slot,
 			    &question->peer, NULL, &refusal.flow);
@@ -230,6 +236,7 @@ void worker_answers_lost(struct worker *worker, struct worker_child *child)
 	if (child->role == WORKER_ROLE_WORKER) {
 		questions_forget(&worker->questions);
 		worker->stuck = 0;
+		worker->paused = false;
 		worker->flush = false; /* the next one has nothing to forget */
 		return;
 	}
@@ -290,8 +297,19 @@ static void expire(struct worker *worker, uint64_t now)
 		worker_child_lost(worker, &worker->worker, "took no answer for five seconds");
 }
 
+static void tell_untold(struct worker *worker, uint64_t now)
+{
+	if (!worker->untold || now - worker->told_untold < UNTOLD_EVERY)
+		return;
+	worker_problem(worker, "%u more names were refused than are told: too many at once",
+		       worker->untold);
+	worker->untold = 0;
+	worker->told_untold = now;
+}
+
 void worker_answers_tick(struct worker *worker, uint64_t now)
 {
+	tell_untold(worker, now);
 	refresh(worker, now);
 	expire(worker, now);
 	worker_answers_look_up(worker);

@@ -66,7 +66,7 @@ int worker_child_start(struct worker *worker, struct worker_child *child, uint64
 	r = zygote_fork(&worker->zygote, worker->next_fork, child->role, uid_of(worker, child),
 			sockets, fds);
 	if (!r)
-		r = worker_watch(worker, ours, child->tag, false);
+		r = worker_watch(worker, ours, child->tag, EPOLLIN);
 	if (r)
 		return r;
 	child->id = worker->next_fork++;
@@ -144,6 +144,14 @@ void worker_child_lost(struct worker *worker, struct worker_child *child, const 
 	child->backoff.untold = 0;
 }
 
+int worker_child_watch(struct worker *worker, struct worker_child *child)
+{
+	bool paused = worker->paused && child == &worker->worker;
+
+	return worker_watch(worker, child->channel, child->tag,
+			    (paused ? 0 : EPOLLIN) | (child->writable ? EPOLLOUT : 0));
+}
+
 bool worker_child_send(struct worker *worker, struct worker_child *child,
 		       const union worker_message *message, int fd)
 {
@@ -151,8 +159,10 @@ bool worker_child_send(struct worker *worker, struct worker_child *child,
 				   : worker_message_send(child->channel, message, &fd, fd >= 0);
 
 	if (r == -EAGAIN || r == -ENOBUFS || r == -ETOOMANYREFS) {
-		if (!child->writable && !worker_watch(worker, child->channel, child->tag, true))
+		if (!child->writable) {
 			child->writable = true;
+			worker_child_watch(worker, child);
+		}
 		return false;
 	}
 	/* Nobody is there: the end of the channel will say so. */

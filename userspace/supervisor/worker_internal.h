@@ -17,6 +17,12 @@
 /* Which descriptor an epoll event is about. */
 enum worker_tag { WORKER_TAG_TIMER, WORKER_TAG_ZYGOTE, WORKER_TAG_WORKER, WORKER_TAG_RESOLVER };
 
+/* So many at once, and then so many a second. */
+struct worker_budget {
+	uint32_t left, burst, rate;
+	uint64_t filled;
+};
+
 /* When what has died may start again, and how often its death is told. */
 struct worker_backoff {
 	unsigned int deaths; /* without having lived long between them */
@@ -52,17 +58,25 @@ struct worker {
 	uint64_t next_tick; /* for what is looked at once a second */
 	uint64_t stuck;	    /* since when the worker takes no answer; 0 = it does */
 	uint32_t next_fork;
-	bool flush;	     /* WORKER_FLUSH is to be sent after what is queued */
-	bool published;	     /* os_worker has the sockets */
-	bool starting;	     /* worker_start() has not returned: an end is its failure */
-	struct error *error; /* its, while starting; may be NULL */
-	int failed;	     /* what it returns */
+	struct worker_budget asks;  /* of the worker's questions */
+	struct worker_budget tells; /* of refusals that are told */
+	uint32_t untold;	    /* refusals beyond that */
+	uint64_t told_untold;	    /* when that was said last */
+	bool paused;		    /* the worker is not heard until it has a budget again */
+	bool flush;		    /* WORKER_FLUSH is to be sent after what is queued */
+	bool published;		    /* os_worker has the sockets */
+	bool starting;		    /* worker_start() has not returned: an end is its failure */
+	struct error *error;	    /* its, while starting; may be NULL */
+	int failed;		    /* what it returns */
 };
 
 uint64_t worker_now(void);
 
-/* Let epoll tell of @fd as @tag; -errno. */
-int worker_watch(struct worker *worker, int fd, enum worker_tag tag, bool writable);
+/* Let epoll tell of @fd as @tag, for these EPOLL* events; -errno. */
+int worker_watch(struct worker *worker, int fd, enum worker_tag tag, uint32_t events);
+
+/* What is left of it now. */
+uint32_t worker_budget_left(struct worker_budget *budget, uint64_t now);
 
 void worker_problem(struct worker *worker, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -89,6 +103,9 @@ void worker_child_forked(struct worker *worker, const struct worker_forked *fork
 /* It is gone, or ended now if it is not; @why: a sentence's end, NULL if the zygote's end says it.
  */
 void worker_child_lost(struct worker *worker, struct worker_child *child, const char *why);
+
+/* Watch its channel for what is wanted of it: READ unless it is paused, WRITE if that waits. */
+int worker_child_watch(struct worker *worker, struct worker_child *child);
 
 /* Send; false if it has to wait until the channel is writable, of which epoll then tells. */
 bool worker_child_send(struct worker *worker, struct worker_child *child,

@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 
 static int channel_fd, udp_fd, ask_fd;
 static uint32_t next_id = 100;
@@ -173,6 +174,29 @@ static void misbehave(const char *how)
 	}
 }
 
+/* Names that nobody admits, as fast as they are answered, for some seconds. */
+static void flood(void)
+{
+	struct timespec begin, now;
+	union worker_message m;
+	char name[32];
+
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	do {
+		struct pollfd wait = {.fd = channel_fd, .events = POLLIN};
+
+		for (int i = 0; i < 100; i++) {
+			snprintf(name, sizeof(name), "n%u.flood", next_id);
+			ask(next_id++, name);
+		}
+		for (int i = 0; i < 100 && poll(&wait, 1, 1000) == 1; i++)
+			worker_message_receive(channel_fd, WORKER_TO_WORKER, &m, NULL, 0, NULL);
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (now.tv_sec - begin.tv_sec < 8);
+	snprintf(name, sizeof(name), "%u", next_id);
+	reply(name);
+}
+
 /* A datagram to that port of the loopback address. */
 static void send_to(unsigned long port)
 {
@@ -198,6 +222,8 @@ static void obey(const char *command)
 		misbehave(command + 4);
 	else if (!strncmp(command, "send ", 5))
 		send_to(strtoul(command + 5, NULL, 10));
+	else if (!strcmp(command, "flood"))
+		flood();
 	else if (!strcmp(command, "exit"))
 		_exit(0);
 	else if (!strcmp(command, "ping"))
