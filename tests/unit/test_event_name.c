@@ -357,6 +357,7 @@ static void names_in_ocsf(void **state)
 	assert_string_equal(
 		text_at(json_object_get(json_object_get(root, "actor"), "process"), "file", "path"),
 		"/usr/bin/curl");
+	assert_string_equal(text_at(json_object_get(root, "actor"), "process", "name"), "curl");
 	json_decref(root);
 	q.limited = true;
 	refused_line(&q);

@@ -100,9 +100,11 @@ static json_t *file_object(struct builder *b, const char *path, int type_id)
 static json_t *process_object(struct builder *b, const struct event *e)
 {
 	json_t *process = json_object();
+	const char *slash = strrchr(e->exe, '/');
 
 	set_int(b, process, "pid", e->raw.ns_pid ? e->raw.ns_pid : e->raw.pid);
-	set_bytes(b, process, "name", e->raw.comm);
+	/* Of who is only on record the name is the program's. */
+	set_bytes(b, process, "name", e->raw.comm[0] || !slash ? e->raw.comm : slash + 1);
 	if (e->raw.start_time && e->raw.start_time <= e->raw.time)
 		set_int(b, process, "created_time",
 			(json_int_t)((e->time - (e->raw.time - e->raw.start_time)) / 1000000u));

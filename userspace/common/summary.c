@@ -311,8 +311,9 @@ void summary_print(struct summary *summary, const struct summary_losses *losses,
 		if (summary->ungrantable)
 			fprintf(out,
 				"%" PRIu64 " of them no policy can allow, or the policy "
-				"forbids them by name.\n",
-				summary->ungrantable);
+				"forbids them by name%s\n",
+				summary->ungrantable,
+				summary->advices ? ", or it is as follows:" : ".");
 		print_advice(summary, out);
 		if (summary->root)
 			fprintf(out,
