@@ -73,8 +73,11 @@ extern const struct row rows_socket[], rows_connect[], rows_identity[], rows_dat
 extern const size_t rows_socket_len, rows_connect_len, rows_identity_len, rows_datagram_len,
 	rows_name_len;
 
-/* Every way to reach an address, to every kind of address. */
-void matrix_run(void);
+/*
+ * Every way to reach an address, to every kind of address. @cross: every way to some, and some to
+ * every one, which is what another kernel may do differently, and much less.
+ */
+void matrix_run(bool cross);
 
 /*
  * Ask the responder for the names of the policy, so that `{NAME4}` and `{NAME6}` are their

@@ -3,4 +3,4 @@
 # timeout: 1200
 #
 # The bypass suite, as natively (tests/native/bypass.sh), by this kernel and with BPF-LSM.
-exec /t/bypass/bypass --bpf-lsm /usr/bin /t/bypass
+exec /t/bypass/bypass --vm /usr/bin /t/bypass
