@@ -57,13 +57,16 @@ def try_row(row, world, inside, outside, tap):
     control(row, outside, tap)
 
 
-def chosen(world, pattern):
-    return [row for row in rows.rows(world) if re.search(pattern, row.what)]
+def chosen(world, pattern, tap):
+    """In a guest those that it is given, with one line about the others."""
+    wanted = [row for row in rows.rows(world) if re.search(pattern, row.what)]
+    if GUEST:
+        tap.skip("%d acts more" % len([row for row in wanted if not row.guest]),
+                 "tried natively: emulation is slow, and node has 100 MB")
+    return [row for row in wanted if row.guest or not GUEST]
 
 
 def lacks(row, world):
-    if GUEST and not row.guest:
-        return "more than is carried into a guest"
     needs = {"node ": "node", "ssh": "dropbear", "redis-cli": "redis-check-rdb", "git ": "git"}
     for word, program in needs.items():
         if word in row.act and program in world.missing:
@@ -119,8 +122,8 @@ def moves(world, inside, outside, tap):
     for name in MOVING:
         done = inside.act(get(name))
         tap.point("reached one 203.0.113.10" in done.text, "%s is public" % name, done)
-    for address, where in (("169.254.169.254", "two"), ("127.0.0.1", "home"), ("::1", "home"),
-                           ("10.20.0.2", "two")):
+    places = [("169.254.169.254", "two"), ("127.0.0.1", "home"), ("::1", "home"), ("10.20.0.2", "two")]
+    for address, where in places[::3] if GUEST else places:
         world.move(address)
         private = address.startswith("10.")
         for name in MOVING:
@@ -172,8 +175,8 @@ def content(world, inside, outside, tap):
 
 
 def dead_address(inside, tap):
-    """Of ten connections some meet the dead address first; each gets there in the end."""
-    tries = [inside.act(CLIENT + "retry many.svc.test 7") for _ in range(6)]
+    """Of several connections some meet the dead address first; each gets there in the end."""
+    tries = [inside.act(CLIENT + "retry many.svc.test 7") for _ in range(4 if GUEST else 6)]
     tap.point(all(done.status == 0 for done in tries) and
               any("try 1\n" not in done.text for done in tries),
               "the addresses of a name take turns, %s is dead: a retry succeeds" % DEAD, *tries)
@@ -273,7 +276,7 @@ def main():
         programs(world)
         outside = Outside(world)
         if alone:
-            for row in chosen(world, pattern):
+            for row in chosen(world, pattern, tap):
                 if not lacks(row, world):
                     control(row, outside, tap)
             return tap.finish()
@@ -283,7 +286,7 @@ def main():
         first = inside.act("true")
         if not tap.point(first.status == 0, "an agent starts", first, inside.why()):
             return tap.finish()
-        for row in chosen(world, pattern):
+        for row in chosen(world, pattern, tap):
             missing = lacks(row, world)
             if missing:
                 tap.skip(row.what, "needs " + missing)
@@ -292,7 +295,8 @@ def main():
         if not pattern:
             reverse(inside, tap)
             dead_address(inside, tap)
-            silence(inside, tap)
+            if not GUEST:
+                silence(inside, tap)
             moves(world, inside, outside, tap)
             content(world, inside, outside, tap)
             second = several(world, world.write("second.yaml", SECOND), outside, tap)
