@@ -2,6 +2,7 @@
 #include "supervisor/network.h"
 
 #include "common/cleanup.h"
+#include "common/policy.h"
 #include "supervisor/binaries.h"
 #include "supervisor/egress.h"
 #include "supervisor/names.h"
@@ -21,11 +22,12 @@ struct network {
 	struct binaries *binaries; /* since the first policy with endpoints */
 	struct revoke *revoke;	   /* since the first change of policy, or of a binary */
 	int epoll_fd;
-	/* In force, to go back to. */
-	const PB(CompiledPolicy) * policy;
+	/*
+	 * Copies of the policy in force, to go back to; of the one that is written and not in force
+	 * yet; and of the one that is not any more, but still in the maps.
+	 */
+	PB(CompiledPolicy) * policy, *next, *previous;
 	uint32_t generation;
-	/* Written, not in force yet; and no longer, but still in the maps. */
-	const PB(CompiledPolicy) * next, *previous;
 	bool told_no_destroy;
 	bool undone; /* parts of a generation may be left in the maps */
 };
@@ -261,6 +263,25 @@ static int tell_report(const struct egress_report *report, const struct binaries
 	return r;
 }
 
+/* Names are asked about as long as the sandbox runs, whatever becomes of the caller's copy. */
+static PB(CompiledPolicy) * copy_policy(const PB(CompiledPolicy) * policy)
+{
+	size_t size = openshell__compiled__v1__compiled_policy__get_packed_size(policy);
+	_cleanup_free_ uint8_t *packed = malloc(size + 1);
+
+	if (!packed)
+		return NULL;
+	openshell__compiled__v1__compiled_policy__pack(policy, packed);
+	return openshell__compiled__v1__compiled_policy__unpack(NULL, size, packed);
+}
+
+static void forget_policy(PB(CompiledPolicy) * *policy)
+{
+	if (*policy)
+		policy_compiled_free(*policy);
+	*policy = NULL;
+}
+
 int network_write(struct network *network, uint32_t generation, const PB(CompiledPolicy) * policy,
 		  int root_fd, struct sentences *findings, struct error *err)
 {
@@ -270,7 +291,11 @@ int network_write(struct network *network, uint32_t generation, const PB(Compile
 	struct egress_report report = {};
 	int r;
 
-	network->next = policy;
+	forget_policy(&network->next);
+	network->next = copy_policy(policy);
+	if (!network->next)
+		return error_set(err, -ENOMEM, "out of memory");
+	policy = network->next;
 	r = egress_write(kernel, slot->slot, generation, policy, -1, &report, err);
 	slot->endpoints |= report.entries > 0;
 	if (!r)
@@ -284,11 +309,15 @@ int network_write(struct network *network, uint32_t generation, const PB(Compile
 
 void network_undo(struct network *network, uint32_t generation)
 {
+	int r = 0;
+
 	if (network->names && network->policy)
-		names_write(network->names, network->generation, network->policy, NULL);
+		r = names_write(network->names, network->generation, network->policy, NULL);
 	if (network->options.slot->endpoints)
 		egress_erase(network->options.kernel, network->options.slot->slot, generation);
-	network->next = NULL;
+	/* Where names could not be taken back, they still look at the copy. */
+	if (!r && network->policy)
+		forget_policy(&network->next);
 	network->undone = true;
 }
 
@@ -298,6 +327,7 @@ void network_switched(struct network *network, uint32_t generation)
 
 	network->previous = network->policy;
 	network->policy = network->next;
+	network->next = NULL;
 	network->generation = generation;
 	if (network->worker)
 		worker_flush(network->worker);
@@ -313,7 +343,7 @@ void network_settled(struct network *network, uint32_t old)
 	if (network->previous)
 		egress_remove(network->options.kernel, network->options.slot->slot, old,
 			      network->previous);
-	network->previous = NULL;
+	forget_policy(&network->previous);
 }
 
 int network_fd(const struct network *network)
@@ -358,6 +388,9 @@ void network_free(struct network *network)
 	binaries_free(network->binaries);
 	revoke_free(network->revoke);
 	names_free(network->names);
+	forget_policy(&network->policy);
+	forget_policy(&network->next);
+	forget_policy(&network->previous);
 	safe_close(network->epoll_fd);
 	free(network);
 }

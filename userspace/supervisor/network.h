@@ -41,7 +41,7 @@ int network_new(const struct network_options *options, struct network **ret_netw
 /*
  * Write one generation; nothing of it is in force yet. Starts the worker if it is the first policy
  * with names. What the policy says and the sandbox cannot have is added to @findings. @root_fd: the
- * sandbox's root (O_PATH), borrowed for the network's life, and @policy as long as it is in force.
+ * sandbox's root (O_PATH), borrowed for the network's life.
  * -ENOSPC, -E2BIG: a map is full. On any failure the caller calls network_undo().
  */
 int network_write(struct network *network, uint32_t generation,

@@ -19,8 +19,8 @@
 
 struct sandbox_spec {
 	const char *id; /* unique on this host: names the cgroup */
-	const Openshell__Compiled__V1__CompiledPolicy *policy; /* borrowed while it is in force */
-	const uint8_t *digest;				       /* SHA-256 of the packed policy */
+	const Openshell__Compiled__V1__CompiledPolicy *policy;
+	const uint8_t *digest; /* SHA-256 of the packed policy */
 	char *const *argv, *const *envp;
 	const char *workdir; /* absolute */
 	uid_t uid;
@@ -62,7 +62,7 @@ int sandbox_start(const struct kernel *kernel, const struct sandbox_spec *spec,
 
 /*
  * Put another policy in force for a running sandbox: a new generation is written whole, then
- * switched to. @policy is borrowed while it is in force. On failure the old one stays. -EOPNOTSUPP:
+ * switched to. On failure the old one stays. -EOPNOTSUPP:
  * the filesystem section changed and only Landlock enforces it.
  */
 int sandbox_update(struct sandbox *sandbox, const Openshell__Compiled__V1__CompiledPolicy *policy,
