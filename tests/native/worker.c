@@ -268,6 +268,8 @@ static void test_real(void)
 	ok(has_descriptors(pids[0], 1) && has_descriptors(pids[1], 8) &&
 		   has_descriptors(pids[2], 8),
 	   "nothing else of the supervisor's is open in them");
+	ok(getsid(pids[0]) == pids[0] && getsid(pids[1]) == pids[0] && getsid(pids[2]) == pids[0],
+	   "no terminal's signals reach them");
 	ok(!bpf_map_lookup_elem(kernel.maps.worker, &slot, &entry) && entry.dns_udp4 &&
 		   entry.dns_tcp4 && entry.ask4,
 	   "the kernel knows where it listens");

@@ -49,7 +49,9 @@ static int spawn(const char *program, int channel, pid_t *ret_pid)
 	r = posix_spawnattr_init(&attributes);
 	if (r)
 		goto out;
-	r = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+	/* A session of its own: what a terminal sends to us, such as SIGINT, is not for it. */
+	r = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
+							  POSIX_SPAWN_SETSID);
 	if (!r)
 		r = posix_spawnattr_setsigdefault(&attributes, &all);
 	if (!r)
