@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The processes that parse what an agent or the internet sent, seen from the supervisor: a zygote
- * (openshell-proxy) for the host's supervisor, a resolver, and one worker for each sandbox.
- * Started, listened to, and started again when they die; their sockets are made and kept here, so
- * that a worker's death loses no query that comes after it. One thread: the loop that calls
- * worker_poll(). Fails closed: without a worker names are not answered, and what was not published
- * stays denied.
+ * The processes that parse what an agent or the internet sent, seen from the supervisor of one
+ * sandbox: openshell-proxy as a zygote, and forked from it a resolver and a worker. Started,
+ * listened to, and started again when they die; their sockets are made and kept here, so that a
+ * worker's death loses no query that comes after it.
+ *
+ * One thread: the loop that calls worker_poll(), with whose end the processes end. Fails closed:
+ * without a worker names are not answered, and what was not published stays denied.
  */
 #pragma once
 
