@@ -35,6 +35,8 @@ if [ -z "${NAMES_DIR:-}" ]; then
 	NAMES_CGROUP=$unified/${NAMES_DIR##*/}
 	mkdir "$NAMES_CGROUP" || exit 1
 	export NAMES_DIR NAMES_CGROUP NAMES_BIN NAMES_TOOLS
+	# Whoever ends us early ends the suite as well, and what it leaves is ours to remove.
+	trap : TERM INT HUP
 	unshare --mount --net --propagation private "$0" "$@"
 	status=$?
 	rm -rf "$NAMES_DIR"

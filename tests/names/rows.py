@@ -169,8 +169,9 @@ def rows(world):
             % CURL, "allowed", REACHED, allowed("curl", "ancestor.svc.test", 80)),
         row("a rule for a launcher: its grandchild, forked twice, in another session",
             launcher + " -c 'rm -f far; setsid -f /bin/bash -c \"sleep 0.2; setsid -f %s -o far "
-            "http://ancestor.svc.test/\"; :'; for i in $(seq 50); do [ ! -s far ] || break; sleep 0.1; "
-            "done; cat far" % CURL, "allowed", REACHED, allowed("curl", "ancestor.svc.test", 80)),
+            "http://ancestor.svc.test/\"; :'; for i in $(seq 50); do [ ! -s far ] || break; "
+            "sleep 0.1; done; cat far" % CURL, "allowed", REACHED,
+            allowed("curl", "ancestor.svc.test", 80)),
         row("a rule for a launcher: what it executes in its own place",
             launcher + " -c 'exec %s http://ancestor.svc.test/'" % CURL, "denied",
             "Couldn't connect|Failed to connect", denied("curl", "ancestor.svc.test", 80), REACHED),
@@ -317,4 +318,9 @@ network_policies:
   tools:
     endpoints: [{host: glob.svc.test, port: 80}]
     binaries: [{path: "%(tools)s/**"}]
-%(extra)s""" % {"bin": world.path("bin"), "tools": world.path("tools"), "node": node, "extra": extra}
+%(extra)s""" % {
+        "bin": world.path("bin"),
+        "tools": world.path("tools"),
+        "node": node,
+        "extra": extra,
+    }

@@ -11,8 +11,8 @@ import time
 from world import UID, die_with_us, wait_for
 
 GUEST = "VM_KERNEL" in os.environ
-# A denied command ends within so many ms of when it started. Its own start counts, on a machine that
-# may be busy or emulated; but the shortest timeout that a denial could be mistaken for is 5 s.
+# A denied command ends within so many ms. Where its own start counts, on a machine that may be busy
+# or emulated, it gets longer; but the shortest timeout that could pass for a denial is 5 s.
 AT_ONCE = 1000
 AT_ONCE_STARTED = 30000 if GUEST else 4000
 ACT_SECONDS = 60 if GUEST else 20

@@ -6,6 +6,7 @@ usage: suite.py FOLDER CGROUP [--outside] [PATTERN]     (by instance.sh)
 
 --outside tries the controls alone; PATTERN chooses rows.
 """
+import ipaddress
 import os
 import re
 import shutil
@@ -42,7 +43,8 @@ def try_row(row, world, inside, outside, tap):
     inside.mark()
     done = inside.act(row.act)
     refused[name] = time.monotonic()
-    good = re.search(row.inside, done.text, re.M) and (done.status == 0) == (row.verdict == "allowed")
+    good = re.search(row.inside, done.text, re.M)
+    good = good and (done.status == 0) == (row.verdict == "allowed")
     notes = [done]
     if row.verdict != "allowed" and not done.at_once():
         good = False
@@ -74,23 +76,16 @@ def lacks(row, world):
     return None
 
 
-def reverse_name(address):
-    return ".".join(reversed(address.split("."))) + ".in-addr.arpa"
-
-
 def reverse(inside, tap):
     """PTR of what was just given, in both families."""
     given = inside.act(CLIENT + "dns both.svc.test A").text.split()
-    done = inside.act(CLIENT + "dns %s PTR" % reverse_name(given[2] if len(given) > 2 else "0.0.0.0"))
+    address = given[2] if len(given) > 2 else "0.0.0.0"
+    done = inside.act(CLIENT + "dns %s PTR" % ipaddress.ip_address(address).reverse_pointer)
     tap.point(re.search(r"^NOERROR PTR both\.svc\.test$", done.text, re.M),
               "DNS: PTR of a synthetic IPv4 address", given, done)
     given = inside.act(CLIENT + "dns both.svc.test AAAA").text.split()
-    digits = ""
-    if len(given) > 2:
-        import ipaddress
-
-        digits = ipaddress.ip_address(given[2]).reverse_pointer
-    done = inside.act(CLIENT + "dns %s PTR" % (digits or "none.test"))
+    address = given[2] if len(given) > 2 else "::"
+    done = inside.act(CLIENT + "dns %s PTR" % ipaddress.ip_address(address).reverse_pointer)
     tap.point(re.search(r"^NOERROR PTR both\.svc\.test$", done.text, re.M),
               "DNS: PTR of a synthetic IPv6 address", given, done)
 
@@ -100,14 +95,14 @@ def silence(inside, tap):
     slow = [inside.start(CURL + "http://%s.silent.test/" % letter) for letter in "abcdefgh"]
     worst = 0
     good = True
-    for _ in range(5):
+    for i in range(5):
         done = inside.act(CURL + "http://both.svc.test/")
         good = good and done.status == 0
-        fresh = inside.act(CURL + "http://n%d.wild.test/" % worst)
+        fresh = inside.act(CURL + "http://fresh%d.wild.test/" % i)
         good = good and fresh.status == 0
         worst = max(worst, done.ms, fresh.ms)
-    tap.point(good and worst < AT_ONCE_STARTED, "names whose server never answers keep no other waiting",
-              "worst %d ms" % worst)
+    tap.point(good and worst < AT_ONCE_STARTED,
+              "names whose server never answers keep no other waiting", "worst %d ms" % worst)
     ends = [inside.wait(number) for number in slow]
     tap.point(all(end.status in (6, 28) for end in ends), "and end without an answer", *ends)
 
@@ -122,7 +117,8 @@ def moves(world, inside, outside, tap):
     for name in MOVING:
         done = inside.act(get(name))
         tap.point("reached one 203.0.113.10" in done.text, "%s is public" % name, done)
-    places = [("169.254.169.254", "two"), ("127.0.0.1", "home"), ("::1", "home"), ("10.20.0.2", "two")]
+    places = [("169.254.169.254", "two"), ("127.0.0.1", "home"), ("::1", "home"),
+              ("10.20.0.2", "two")]
     for address, where in places[::3] if GUEST else places:
         world.move(address)
         private = address.startswith("10.")
@@ -139,7 +135,8 @@ def moves(world, inside, outside, tap):
 
             good = wait_for(settled, 40 if GUEST else 10) and last[0].at_once()
             if private and name == plain:
-                tap.point(good, "%s moves to %s, where a name spelt out may be" % (name, address), *last)
+                tap.point(good, "%s moves to %s, where a name spelt out may be" % (name, address),
+                          *last)
             else:
                 tap.point(good and last[0].status and reached not in last[0].text,
                           "%s moves to %s and is denied" % (name, address), *last)
@@ -211,8 +208,8 @@ def learns(world, tap):
             text=True, check=False)
 
     done = curl("both.svc.test", "--policy", base)
-    tap.point(done.returncode and re.search(NO_NAME, done.stdout), "without a rule there is no name",
-              done.stdout)
+    tap.point(done.returncode and re.search(NO_NAME, done.stdout),
+              "without a rule there is no name", done.stdout)
     done = curl("both.svc.test", "--policy", base, "--learn", learned)
     tap.point(done.returncode == 0 and "reached one" in done.stdout, "learning, there is",
               done.stdout)

@@ -139,7 +139,8 @@ class World:
                 child.kill()
             child.wait()
         for name in HOME:
-            subprocess.run(["ip", "link", "del", "to-" + name], check=False, stderr=subprocess.DEVNULL)
+            subprocess.run(["ip", "link", "del", "to-" + name], check=False,
+                           stderr=subprocess.DEVNULL)
 
     def network(self):
         there = {
