@@ -195,7 +195,8 @@ static void nested_paths_take_away_and_give_back(void **state)
 	PATHS(&spec, paths);
 	assert_plan(&spec,
 		    "mask /container, mask /data, mask /etc, pin /home/u, pin /home/u/proj, "
-		    "mask /home/u/proj/.env, ro /home/u/proj/ro, bind /home/u/proj/ro/rw, mask /home/v, "
+		    "mask /home/u/proj/.env, ro /home/u/proj/ro, bind /home/u/proj/ro/rw, mask "
+		    "/home/v, "
 		    "mask /proc/kcore, mask /root, mask /run, mask /tmp, mask /usr, mask /var");
 }
 

@@ -12,7 +12,7 @@ static bool implicit(enum resolved_origin origin)
 }
 
 static struct os_named_key name_key(uint32_t slot, uint32_t generation,
-				   const struct resolved_name *name)
+				    const struct resolved_name *name)
 {
 	struct os_named_key key = {
 		.slot = slot, .generation = generation, .directory = name->directory};

@@ -379,8 +379,7 @@ int kernel_adopt(struct kernel *kernel, struct error *err)
 	kernel->file_probe_fd = bpf_obj_get(KERNEL_PIN_DIR "/prog_file_probe");
 	kernel->worker_filter_fd = bpf_obj_get(KERNEL_PIN_DIR "/prog_" WORKER_FILTER);
 	if (kernel->file_probe_fd < 0 || kernel->worker_filter_fd < 0 ||
-	    bpf_map_lookup_elem(kernel->maps.meta, &zero, &meta) ||
-	    !meta.complete)
+	    bpf_map_lookup_elem(kernel->maps.meta, &zero, &meta) || !meta.complete)
 		return error_set(err, -ENOENT, "%s is not a complete set", KERNEL_PIN_DIR);
 	if (meta.abi != OS_ABI)
 		return error_set(err, -EEXIST, "%s was loaded by a version with ABI %u, ours is %u",
