@@ -128,7 +128,7 @@ tests: all unit native guest fuzzers
 check: deps
 	@echo "Building programs and tests"
 	@$(MAKE) -s --no-print-directory -j$$(nproc) tests
-	@BUILD=$(BUILD) tests/run --kernels $(KERNELS) $(T)
+	@BUILD=$(BUILD) VM_SAMPLE=$(if $(T),,1) tests/run --kernels $(KERNELS) $(T)
 
 vmcheck: deps
 	@echo "Building programs and tests"

@@ -7,7 +7,9 @@
 # `KERNEL TEST: description`. Guest tests are tests/vm/guest/test_*.sh and tests/guest/test_*.c.
 # Two machines have tests of their own instead: on 5.10, which we refuse to run on, refuse_*, and on
 # KERNEL-nolsm, that kernel without bpf in its list of active LSMs, nolsm_*. A test's time is 300 s
-# unless a script says `# timeout: N`. --list names the tests, one a line.
+# unless a script says `# timeout: N`. --list names the tests, one a line. With VM_SAMPLE set, a
+# script that says `# sample: KERNEL..` is skipped on other kernels: under emulation the long ones
+# take minutes each.
 # The kernel's own log is part of the result: a warning or a bug report in it fails the suite.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -44,4 +46,4 @@ case " $* " in
 	options+=("${carried[@]}") ;;
 esac
 exec "$here/run.sh" "$kernel" ${options[@]+"${options[@]}"} --timeout 2400 -- \
-	/t/suite "$machine" "$@"
+	/t/suite ${VM_SAMPLE:+--sample} "$machine" "$@"

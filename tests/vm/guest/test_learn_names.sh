@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 400
+# sample: 6.12
 #
 # A run that connects to names under --learn writes rules for them, and the same run under these is
 # denied nothing: two names on one address, private ones (one that the base's wildcard admits, but
