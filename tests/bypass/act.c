@@ -169,5 +169,13 @@ int main(int argc, char **argv)
 		return 2;
 	for (int i = 1; i < argc && i <= ACT_ARGS_MAX + 1; i++)
 		word[i - 1] = argv[i];
+	/* An interpreter gets all that is in the first line of its script as one word. */
+	if (strchr(argv[1], ' ')) {
+		char *next = argv[1];
+
+		memset(word, 0, sizeof(word));
+		for (size_t n = 0; n <= ACT_ARGS_MAX && (word[n] = strsep(&next, " ")); n++)
+			;
+	}
 	return run(word);
 }

@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -109,6 +110,30 @@ static int do_exec_symlink(char **arg)
 	if (symlink(act_beside(arg[1]), path))
 		return -errno;
 	execv(path, arg + 1);
+	return -errno;
+}
+
+/*
+ * exec-script DIRECTORY NAME PROGRAM ACT..: a script of that name, for which PROGRAM is the
+ * interpreter and the act its one argument
+ */
+static int do_exec_script(char **arg)
+{
+	char path[PATH_MAX];
+	FILE *out;
+
+	snprintf(path, sizeof(path), "%s/%s", arg[0], arg[1]);
+	unlink(path);
+	out = fopen(path, "we");
+	if (!out)
+		return -errno;
+	fprintf(out, "#!%s", act_beside(arg[2]));
+	for (size_t i = 3; i < ACT_ARGS_MAX && arg[i]; i++)
+		fprintf(out, " %s", arg[i]);
+	fputc('\n', out);
+	if (fclose(out) || chmod(path, 0755))
+		return -errno;
+	execv(path, (char *[]){arg[1], NULL});
 	return -errno;
 }
 
@@ -306,6 +331,7 @@ const struct act acts_identity[] = {
 	{"exec-memfd", do_exec_memfd},
 	{"exec-copy", do_exec_copy},
 	{"exec-symlink", do_exec_symlink},
+	{"exec-script", do_exec_script},
 	{"hardlink", do_hardlink},
 	{"replace", do_replace},
 	{"loader", do_loader},

@@ -155,6 +155,29 @@ static void refuse(const char *name, const char *bin, const char *sentence)
 	      "%s: not started, and said why", name);
 }
 
+/* One that ends as soon as it is ready, each time: the rest of the policy needs it for nothing. */
+static void die_always(void)
+{
+	struct actor sandbox;
+	struct answer answer;
+	bool started = stage_try("dies", "bin-dies", policy, &sandbox);
+	int status;
+
+	if (started) {
+		answer = order(&sandbox, "a.1.2.3.4.cmd");
+		point(answer.error == EAGAIN, "nobody answers where the worker always ends: %s",
+		      strerrorname_np(answer.error));
+		point(holds(&sandbox), "and what needs no names goes on");
+	}
+	status = stage_stop(&sandbox);
+	point(started ? WIFEXITED(status) && WEXITSTATUS(status) == 0
+		      : WIFEXITED(status) && WEXITSTATUS(status) == 1,
+	      "such a run %s", started ? "ends as its command does" : "is refused");
+	point(stage_said("dies", "DNS responder") ||
+		      stage_count_logged(&sandbox, "DNS responder has ended"),
+	      "with a sentence");
+}
+
 void special_hostile(void)
 {
 	struct answer answer;
@@ -165,6 +188,7 @@ void special_hostile(void)
 		return;
 	stage_replace("bin-hostile", "hostile");
 	stage_replace("bin-mute", "hostile");
+	stage_replace("bin-dies", "hostile");
 	stage_replace("bin-none", NULL);
 	point(stage_try("hostile", "bin-hostile", policy, &sandbox),
 	      "a sandbox with a hostile worker starts");
@@ -181,6 +205,7 @@ void special_hostile(void)
 	point(answer.error == 0, "another sandbox's names are as before (%s)", answer.text);
 	status = stage_stop(&sandbox);
 	point(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the run ends as its command does");
+	die_always();
 	refuse("mute", "bin-mute", "not ready");
 	refuse("none", "bin-none", "openshell-proxy");
 }
