@@ -84,14 +84,6 @@ static void take(void *arg, const void *data, size_t size)
 		observe->network.event(observe->network.arg, &observe->event);
 }
 
-void observe_record(struct observe *observe, const void *data, size_t size)
-{
-	if (event_decode(data, size, context_now(observe), &observe->made))
-		observe->undecoded++;
-	else
-		tell(observe, &observe->made);
-}
-
 /* The number that the sandbox knows process @pid by, and its user; 0 if it is gone. */
 static uint32_t inner_pid(uint32_t pid, uint32_t *ret_uid)
 {
@@ -112,6 +104,19 @@ static uint32_t inner_pid(uint32_t pid, uint32_t *ret_uid)
 	if (inner)
 		*ret_uid = uid;
 	return inner;
+}
+
+void observe_record(struct observe *observe, const void *data, size_t size)
+{
+	struct os_event *raw = &observe->made.raw;
+
+	if (event_decode(data, size, context_now(observe), &observe->made)) {
+		observe->undecoded++;
+		return;
+	}
+	if (!raw->ns_pid && raw->pid)
+		raw->ns_pid = inner_pid(raw->pid, &raw->uid);
+	tell(observe, &observe->made);
 }
 
 void observe_refusal(struct observe *observe, const struct worker_refusal *refusal)

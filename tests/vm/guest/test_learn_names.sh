@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# timeout: 400
+# timeout: 600
 # sample: 6.12
 #
 # A run that connects to names under --learn writes rules for them, and the same run under these is
