@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A base policy of any bytes, with grants merged into it: what comes out can be read again. */
+/*
+ * A base policy of any bytes, with grants merged into it: what comes out can be read again, and
+ * where the base is a policy it is one too.
+ */
 #include "common/event_yaml.h"
+#include "common/policy.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +16,48 @@ static void must(int r)
 {
 	if (r < 0)
 		abort();
+}
+
+static void dropped(void *arg, const struct event_grant_endpoint *endpoint)
+{
+	(*(size_t *)arg)++;
+}
+
+static void learn_names(const char *base, size_t size)
+{
+	static const char *const hosts[] = {"192.0.2.1", "api.example.com", "null"};
+	struct event_grant_endpoint endpoint[3];
+	struct event_grants grants = {.endpoint = endpoint, .endpoints = 3};
+	size_t drops = 0, len;
+	const struct event_yaml_sink sink = {dropped, &drops};
+	struct policy *policy;
+	char *text = NULL;
+	int r;
+
+	if (policy_load_buffer("base", base, size, &policy, NULL, NULL) < 0)
+		return;
+	policy_free(policy);
+	for (size_t i = 0; i < 3; i++)
+		endpoint[i] = (struct event_grant_endpoint){.exe = strdup("/usr/bin/curl"),
+							    .host = strdup(hosts[i]),
+							    .rule = strdup(i ? "r" : ""),
+							    .port = 443};
+	r = event_yaml_merge_valid(base, size, &grants, &sink, &text, &len, NULL);
+	/* The base's own paths are not in these grants, so it may have none that it needs. */
+	if (r && r != -EBADMSG && r != -E2BIG)
+		abort();
+	if (drops + grants.endpoints != 3)
+		abort();
+	if (!r) {
+		must(policy_load_buffer("learned", text, len, &policy, NULL, NULL));
+		policy_free(policy);
+	}
+	free(text);
+	for (size_t i = 0; i < grants.endpoints; i++) {
+		free(endpoint[i].exe);
+		free(endpoint[i].host);
+		free(endpoint[i].rule);
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -27,6 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *text = NULL;
 	size_t len;
 
+	learn_names((const char *)data, size);
 	if (event_yaml_read((const char *)data, size, &base, NULL) < 0)
 		return 0;
 	for (size_t i = 0; i < base.paths.paths; i++)
