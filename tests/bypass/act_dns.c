@@ -251,6 +251,27 @@ static int do_dns_flood(char **arg)
 	return sent ? 0 : -EIO;
 }
 
+/* dns-hold SERVER COUNT READY: connections to the responder that say nothing, for a while */
+static int do_dns_hold(char **arg)
+{
+	struct sockaddr_storage to;
+	socklen_t len = act_address(arg[0], "53", &to);
+	int count = act_number(arg[1]), held = 0;
+
+	for (int i = 0; i < count; i++) {
+		int fd = act_socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK);
+
+		if (fd < 0)
+			break;
+		if (!connect(fd, (struct sockaddr *)&to, len) || errno == EINPROGRESS)
+			held++;
+	}
+	close(open(arg[2], O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
+	act_say("held=%d", held);
+	usleep(1500000);
+	return held ? 0 : -EIO;
+}
+
 /*
  * dns-forge SERVER NAME: somebody else of this sandbox answers the query's socket before the
  * responder does. The answer's sender is what a client goes by.
@@ -325,6 +346,7 @@ const struct act acts_dns[] = {
 	{"dns-port", do_dns_port},
 	{"dns-many", do_dns_many},
 	{"dns-flood", do_dns_flood},
+	{"dns-hold", do_dns_hold},
 	{"dns-forge", do_dns_forge},
 	{"name", do_name},
 	{NULL, NULL},
