@@ -105,24 +105,25 @@ __attribute__((weak, noinline)) __u32 event_components(__u32 index, __u32 offset
 
 /*
  * Everything comes from the task: the cgroup program types lack the helpers for pid, uid and comm
- * before Linux 6.1 (kernel commit bed89185af0d).
+ * before Linux 6.1 (kernel commit bed89185af0d). Plain loads, which cost a tenth of a helper's: the
+ * verifier knows the current task, and what is not there reads as zero.
  */
 static __always_inline void event_fill_process(struct os_event *e)
 {
 	struct task_struct *task = (void *)bpf_get_current_task_btf();
-	struct pid *pid = BPF_CORE_READ(task, group_leader, thread_pid);
-	__u32 level = BPF_CORE_READ(pid, level);
-	struct inode *inode = BPF_CORE_READ(task, mm, exe_file, f_inode);
+	struct pid *pid = task->group_leader->thread_pid;
+	struct inode *inode = task->mm->exe_file->f_inode;
+	__u32 level = pid->level;
 
 	e->time = bpf_ktime_get_boot_ns();
-	e->start_time = BPF_CORE_READ(task, group_leader, start_boottime);
+	e->start_time = task->group_leader->start_boottime;
 	e->pid = task->tgid;
 	bpf_probe_read_kernel(&e->ns_pid, sizeof(e->ns_pid), &pid->numbers[level].nr);
-	e->uid = BPF_CORE_READ(task, cred, uid.val);
-	e->exe.ino = BPF_CORE_READ(inode, i_ino);
-	e->exe.dev = BPF_CORE_READ(inode, i_sb, s_dev);
-	e->exe.generation = BPF_CORE_READ(inode, i_generation);
-	bpf_core_read_str(e->comm, sizeof(e->comm), &task->comm);
+	e->uid = task->cred->uid.val;
+	e->exe.ino = inode->i_ino;
+	e->exe.dev = inode->i_sb->s_dev;
+	e->exe.generation = inode->i_generation;
+	__builtin_memcpy(e->comm, task->comm, sizeof(e->comm));
 }
 
 static __always_inline __u64 event_exe_dentry(void)
@@ -208,6 +209,51 @@ static __always_inline __u32 event_paths(__u32 index, struct event_scratch *s,
 }
 #endif
 
+#ifdef OS_OBJECT_CORE
+/*
+ * Waking the reader takes longer than everything else that a connection costs here (an interrupt to
+ * ourselves, which a virtual machine leaves for), so an admitted one does it only now and then. A
+ * reader that was woken looks again by itself, later than EVENT_WAKE_EVERY (event_reader.c).
+ */
+#define EVENT_WAKE_EVERY 10000000 /* ns */
+
+struct event_wake {
+	__u64 woken; /* CLOCK_BOOTTIME ns */
+	__u64 kept;  /* an event was put there since, and nobody told */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, OS_SLOTS_MAX);
+	__type(key, __u32);
+	__type(value, struct event_wake);
+} os_wake OS_MAP;
+
+static __always_inline __u64 event_wake(__u32 slot, const struct decision *d, __u64 now)
+{
+	struct event_wake *last = bpf_map_lookup_elem(&os_wake, &slot);
+	__u64 kept;
+
+	if (!last)
+		return 0;
+	if (d->kind == OS_EVENT_NET && d->verdict == OS_EVENT_ALLOWED &&
+	    now - last->woken < EVENT_WAKE_EVERY) {
+		last->kept = 1;
+		return BPF_RB_NO_WAKEUP;
+	}
+	kept = last->kept;
+	last->kept = 0;
+	last->woken = now;
+	/* Without force nobody is woken while there is something that was not taken out. */
+	return kept ? BPF_RB_FORCE_WAKEUP : 0;
+}
+#else
+static __always_inline __u64 event_wake(__u32 slot, const struct decision *d, __u64 now)
+{
+	return 0;
+}
+#endif
+
 /*
  * Put a decision into its sandbox's ring buffer. Returns 0; a decision that cannot be told is
  * counted, never changes the verdict.
@@ -218,6 +264,7 @@ __attribute__((weak, noinline)) int event_emit(struct decision *d)
 	struct os_event *e;
 	__u32 index, end;
 	__u32 slot; /* a map's key must be on the stack */
+	__u64 wake;
 	void *ring;
 
 	if (!d)
@@ -269,7 +316,8 @@ __attribute__((weak, noinline)) int event_emit(struct decision *d)
 #endif
 
 	end = event_paths(index, s, d);
-	if (bpf_ringbuf_output(ring, e, sizeof(*e) + end, 0))
+	wake = event_wake(slot, d, e->time);
+	if (bpf_ringbuf_output(ring, e, sizeof(*e) + end, wake))
 		count(OS_COUNT_EVENT_DROPPED);
 	__sync_lock_test_and_set(&s->busy, 0);
 	return 0;

@@ -57,17 +57,23 @@ static __always_inline struct os_proc *process_record(struct task_struct *task, 
 
 /*
  * The caller's record if it says what the kernel says: an executable changed under a running
- * process (PR_SET_MM_EXE_FILE) is nobody's.
+ * process (PR_SET_MM_EXE_FILE) is nobody's. Plain loads: the verifier knows the current task, and
+ * what is not there reads as zero.
  */
 static __always_inline struct os_proc *process_current(__u32 slot)
 {
 	struct task_struct *task = (void *)bpf_get_current_task_btf();
-	struct os_proc *proc = process_record(task, slot);
-	struct os_file_id exe;
+	struct inode *inode = task->mm->exe_file->f_inode;
+	__u32 pid = task->tgid;
+	struct os_proc *proc = bpf_map_lookup_elem(&os_proc, &pid);
+	struct os_file_id exe = {
+		.ino = inode->i_ino,
+		.dev = inode->i_sb->s_dev,
+		.generation = inode->i_generation,
+	};
 
-	if (!proc)
+	if (!proc || proc->slot != slot || proc->start_time != task->group_leader->start_boottime)
 		return 0;
-	process_exe(task, &exe);
 	if (identity_file_is_none(&exe) || !identity_file_equal(&exe, &proc->identity.exe.file))
 		return 0;
 	return proc;

@@ -23,8 +23,9 @@ static void on_event(void *arg, const void *data, size_t size)
 	seen++;
 }
 
-/* A program that puts eight bytes, the first of them @mark, into the ring buffer. */
-static int make_producer(int ring_fd, uint8_t mark)
+/* A program that puts eight bytes, the first of them @mark, into the ring buffer; @wake: BPF_RB_*
+ */
+static int make_producer(int ring_fd, uint8_t mark, int wake)
 {
 	const struct bpf_insn insns[] = {
 		{.code = BPF_ST | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_10, .off = -8, .imm = mark},
@@ -36,7 +37,7 @@ static int make_producer(int ring_fd, uint8_t mark)
 		{.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_2, .src_reg = BPF_REG_10},
 		{.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_2, .imm = -8},
 		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_3, .imm = 8},
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_4, .imm = 0},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_4, .imm = wake},
 		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_ringbuf_output},
 		{.code = BPF_JMP | BPF_EXIT},
 	};
@@ -71,7 +72,7 @@ static void need_bpf(void)
 		print_message("# SKIP bpf() is not to be had here\n");
 		skip();
 	}
-	prog_fd = make_producer(ring_fd, 0x5a);
+	prog_fd = make_producer(ring_fd, 0x5a, 0);
 	assert_true(prog_fd >= 0);
 }
 
@@ -94,6 +95,36 @@ static void events_come_through(void **state)
 	assert_int_equal(last, 0x5a);
 	assert_int_equal(poll(&p, 1, 0), 0);
 	event_reader_free(reader);
+}
+
+/* Programs tell of some events without waking anybody: after others the reader looks by itself. */
+static void what_woke_nobody_is_found(void **state)
+{
+	const struct event_sink sink = {on_event, &seen};
+	struct event_reader *reader;
+	struct pollfd p;
+	int quiet_fd;
+
+	need_bpf();
+	quiet_fd = make_producer(ring_fd, 0x5b, BPF_RB_NO_WAKEUP);
+	assert_true(quiet_fd >= 0);
+	assert_int_equal(event_reader_open(ring_fd, &sink, &reader, NULL), 0);
+	p = (struct pollfd){.fd = event_reader_fd(reader), .events = POLLIN};
+	assert_int_equal(produce(prog_fd, 1), 1);
+	assert_int_equal(poll(&p, 1, 0), 1);
+	assert_int_equal(event_reader_consume(reader), 1);
+	assert_int_equal(poll(&p, 1, 0), 0);
+	assert_int_equal(produce(quiet_fd, 1), 1);
+	assert_int_equal(poll(&p, 1, 0), 0);
+	assert_int_equal(poll(&p, 1, 5000), 1);
+	assert_int_equal(event_reader_consume(reader), 1);
+	assert_int_equal(last, 0x5b);
+	/* once more, and then it is quiet */
+	assert_int_equal(poll(&p, 1, 5000), 1);
+	assert_int_equal(event_reader_consume(reader), 0);
+	assert_int_equal(poll(&p, 1, 100), 0);
+	event_reader_free(reader);
+	close(quiet_fd);
 }
 
 /* One call hands out a batch; the descriptor stays readable; draining hands out the rest. */
@@ -160,6 +191,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(events_come_through),
+		cmocka_unit_test(what_woke_nobody_is_found),
 		cmocka_unit_test(batches_are_bounded_and_nothing_is_lost),
 		cmocka_unit_test(what_is_not_a_ring_is_refused),
 		cmocka_unit_test(counters_are_summed_over_cpus),

@@ -33,7 +33,11 @@ int event_ring_create(const char *name, uint32_t bytes, int *ret_fd, struct erro
 int event_reader_open(int ring_fd, const struct event_sink *sink, struct event_reader **ret_reader,
 		      struct error *err);
 
-/* Readable while events wait; level-triggered, good for uv_poll. Stays the reader's. */
+/*
+ * Readable while events wait; level-triggered, good for uv_poll. Stays the reader's. Admitted
+ * connections that follow others may be told 20 ms late, so it is readable once more after events
+ * were consumed, if only to find that there is nothing.
+ */
 int event_reader_fd(const struct event_reader *reader);
 
 /*

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -220,6 +221,23 @@ uint64_t loaded_count(uint32_t index)
 	for (int i = 0; i < cpus; i++)
 		sum += values[i];
 	return sum;
+}
+
+static void *listen_to(void *ring)
+{
+	while (ring_buffer__poll(ring, -1) >= 0 || errno == EINTR)
+		;
+	return NULL;
+}
+
+void loaded_listen(void)
+{
+	pthread_t thread;
+
+	errno = pthread_create(&thread, NULL, listen_to, rings[1]);
+	if (errno)
+		die("thread");
+	pthread_detach(thread);
 }
 
 static int stats_fd = -1;

@@ -25,6 +25,9 @@ void loaded_switch(uint32_t slot, uint32_t generation, uint32_t mode);
 /* Sum of a counter over the CPUs. */
 uint64_t loaded_count(uint32_t index);
 
+/* Read events in a thread from now on, and throw them away. */
+void loaded_listen(void);
+
 /* Measure the programs from now on, and print each one's mean time since then. */
 void loaded_measure(void);
 void loaded_print_times(void);

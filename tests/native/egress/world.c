@@ -170,7 +170,7 @@ _Noreturn static void serve(const int *ports, size_t n, int ready)
 		if (poll(fds, used, -1) < 0)
 			_exit(1);
 		for (size_t i = 0; i < used; i++) {
-			char data[4096];
+			static char data[65536];
 			ssize_t got;
 
 			if (!fds[i].revents)
