@@ -15,7 +15,7 @@ import time
 import rows
 from rows import CLIENT, CURL, EPERM, NO_NAME
 from sandbox import GUEST, Outside, Sandbox, Tap, left_behind, processes
-from suite import SECOND, programs, start_supervisor
+from suite import BASE, SECOND, programs, start_supervisor
 from world import World, wait_for
 
 
@@ -280,6 +280,30 @@ def wanders(world, inside, policy, text, tap):
     world.move("203.0.113.10")
 
 
+def from_nothing(world, tap):
+    """The first policy with names comes when the agent runs, and goes again."""
+    policy = world.write("nothing.yaml", BASE)
+    inside = Sandbox(world, policy, "nothing", ["switch"])
+    get = CURL + "http://both.svc.test/"
+
+    def nowhere(what):
+        done = inside.act(get)
+        tap.point(done.status and done.at_once() and re.search(NO_NAME, done.text), what, done)
+        done = inside.act(CLIENT + "literal 203.0.113.12 7")
+        tap.point(re.search(EPERM, done.text) and done.at_once(), what + ", nor to an address", done)
+
+    nowhere("without a network section nothing gets out by name")
+    if change(inside, policy, rows.policy(world), tap, "the first policy with names"):
+        done = inside.act(get)
+        tap.point(done.status == 0 and "reached one" in done.text, "serves them", done)
+    if change(inside, policy, BASE, tap, "a policy without names again"):
+        nowhere("takes them away")
+    if change(inside, policy, rows.policy(world), tap, "and another with names"):
+        done = inside.act(get)
+        tap.point(done.status == 0 and "reached one" in done.text, "serves them again", done)
+    tap.point(inside.end() == 0, "and the agent ends well", inside.why())
+
+
 def main():
     folder, cgroup = sys.argv[1:3]
     tap = Tap()
@@ -309,6 +333,7 @@ def main():
             kill_supervisor(world, second, tap)
         tap.point(second.end() == 0, "the other agent ends well", second.why())
         switch(world, tap)
+        from_nothing(world, tap)
         if supervisor:
             supervisor.terminate()
             supervisor.wait()

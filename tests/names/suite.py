@@ -179,6 +179,21 @@ def dead_address(inside, tap):
               "the addresses of a name take turns, %s is dead: a retry succeeds" % DEAD, *tries)
 
 
+def without_ipv6(world, policy, tap):
+    """On a host that has no IPv6, its loopback included. Comes last: addresses are lost."""
+    for name in ("all", "default", "lo"):
+        with open("/proc/sys/net/ipv6/conf/%s/disable_ipv6" % name, "w", encoding="ascii") as out:
+            out.write("1\n")
+    inside = Sandbox(world, policy, "four")
+    done = inside.act(CURL + "http://both.svc.test/")
+    tap.point(done.status == 0 and "reached one 203.0.113.10" in done.text,
+              "a host without IPv6 serves names over IPv4", done, inside.why())
+    done = inside.act(CURL + "http://denied.svc.test/")
+    tap.point(done.status and done.at_once() and re.search(NO_NAME, done.text),
+              "and refuses them", done)
+    tap.point(inside.end() == 0, "and its agent ends well", inside.why())
+
+
 def several(world, policy, outside, tap):
     """A second sandbox beside the first, under a policy of its own."""
     second = Sandbox(world, policy, "second")
@@ -308,6 +323,7 @@ def main():
                 learns(world, tap)
             else:
                 tap.skip("learning", "needs BPF-LSM")
+            without_ipv6(world, policy, tap)
         outside.end()
         if supervisor:
             supervisor.terminate()
