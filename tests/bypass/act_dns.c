@@ -16,7 +16,7 @@
 #include <sys/time.h>
 #include <time.h>
 
-static suseconds_t patience; /* microseconds, 0: as usual */
+static int patience; /* ms, 0: as usual */
 
 static int exchange_udp(const struct sockaddr_storage *to, socklen_t len, const struct act_query *q)
 {
@@ -31,7 +31,8 @@ static int exchange_udp(const struct sockaddr_storage *to, socklen_t len, const 
 	if (sendto(fd, q->data, q->len, 0, (const struct sockaddr *)to, len) < 0)
 		return -errno;
 	if (patience) {
-		const struct timeval limit = {.tv_usec = patience};
+		const struct timeval limit = {.tv_sec = patience / 1000,
+					      .tv_usec = patience % 1000 * 1000};
 
 		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	}
@@ -78,12 +79,12 @@ static int exchange(char **arg, const struct act_query *q)
 	return !strcmp(arg[1], "tcp") ? exchange_tcp(&to, len, q) : exchange_udp(&to, len, q);
 }
 
-/* dns SERVER udp|tcp NAME TYPE [quickly]: a fraction of a second, where silence is expected */
+/* dns SERVER udp|tcp NAME TYPE [MILLISECONDS]: how long an answer over UDP is waited for */
 static int do_dns(char **arg)
 {
 	struct act_query q;
 
-	patience = arg[4] ? 300000 : 0;
+	patience = arg[4] ? act_number(arg[4]) : 0;
 	act_query_make(arg[2], arg[3], &q);
 	return exchange(arg, &q);
 }

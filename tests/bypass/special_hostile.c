@@ -70,7 +70,7 @@ static struct answer order(struct actor *sandbox, const char *words)
 {
 	char act[200];
 
-	snprintf(act, sizeof(act), ORDER "%s A quickly", words);
+	snprintf(act, sizeof(act), ORDER "%s A 300", words);
 	return stage_ask(sandbox, act);
 }
 

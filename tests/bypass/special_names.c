@@ -230,7 +230,8 @@ void special_flood(void)
 	stage_wait_file("ready");
 	usleep(200000);
 	for (unsigned int i = 0; i < count; i++) {
-		snprintf(act, sizeof(act), "admitted dns " WORLD_DNS " udp n%u.slow.test A", i);
+		snprintf(act, sizeof(act), "admitted dns " WORLD_DNS " udp n%u.slow.test A 4000",
+			 i);
 		answer = stage_ask(&actors[WHO_SECOND], act);
 		answered += strstr(answer.text, " a=") != NULL;
 	}
