@@ -7,7 +7,7 @@ usage: client.py tcp|udp HOST PORT         connect, echo, who is the peer
        client.py retry HOST PORT           like tcp, again while it is refused
        client.py url URL                   urllib, with ca.pem beside us
        client.py dns [tcp] [edns] NAME TYPE [ADDRESS]     one query, by hand
-       client.py stream FILE HOST PORT     echo for ever, counting into FILE
+       client.py stream FILE HOST PORT     echo until FILE.stop is there, counting into FILE
        client.py hold HOST PORT GO         connect; echo again when GO exists
 Prints one line, and another with the time that it took; exit status 0 if it worked.
 """
@@ -173,10 +173,13 @@ def dns(*words):
 
 def stream(path, host, port):
     """One connection; the file tells how many echoes there were, or why there are no more."""
+    for old in (path, path + ".stop"):
+        if os.path.exists(old):
+            os.unlink(old)
     sock = socket.create_connection((host, int(port)), 10)
     sock.settimeout(5)
     count = 0
-    while True:
+    while not os.path.exists(path + ".stop"):
         try:
             echo(sock, b"x" * 512)
         except OSError as error:
@@ -185,6 +188,7 @@ def stream(path, host, port):
         count += 1
         tell(path, "count %d" % count)
         time.sleep(0.02)
+    return "ok after %d" % count
 
 
 def tell(path, text):

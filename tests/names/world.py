@@ -233,9 +233,9 @@ class World:
         )
         where = self.path("repositories", "code.git")
         for argv in (
-            ["git", "init", "-q", "-b", "main", self.path("source")],
+            ["git", "init", "-q", "--template=", "-b", "main", self.path("source")],
             ["git", "-C", self.path("source"), "commit", "-q", "--allow-empty", "-m", "First"],
-            ["git", "clone", "-q", "--bare", self.path("source"), where],
+            ["git", "clone", "-q", "--template=", "--bare", self.path("source"), where],
         ):
             run(*argv, env=environment)
         run("chown", "-R", "%d:%d" % (GIT_UID, GIT_UID), self.path("repositories"))
