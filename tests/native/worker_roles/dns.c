@@ -146,6 +146,8 @@ void dns_start(void)
 	if (listen(tcp, 8) < 0 || queries == MAP_FAILED)
 		abort();
 	server = fork();
+	if (server < 0)
+		abort();
 	if (server == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() == parent)
