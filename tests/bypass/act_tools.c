@@ -98,7 +98,9 @@ int act_where(int fd)
 
 	if (send(fd, "where", 5, MSG_NOSIGNAL) < 0)
 		return -errno;
-	n = recv(fd, where, sizeof(where) - 1, 0);
+	do
+		n = recv(fd, where, sizeof(where) - 1, 0);
+	while (n < 0 && errno == EINTR);
 	if (n <= 0)
 		return n ? -errno : -EPIPE;
 	where[n] = '\0';

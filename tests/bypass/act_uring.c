@@ -138,7 +138,10 @@ static int do_sendmsg(char **arg)
 	r = ring_do(&ring, &sqe);
 	if (r)
 		return r;
-	n = recv(sqe.fd, text, sizeof(text) - 1, 0);
+	/* What a ring has left to do for its task ends a wait. */
+	do
+		n = recv(sqe.fd, text, sizeof(text) - 1, 0);
+	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
 	act_say("at=%.*s", (int)n, text);
