@@ -16,4 +16,6 @@ permit kernel/perf_event_paranoid 0
 permit kernel/dmesg_restrict 0
 permit kernel/unprivileged_bpf_disabled 0
 permit vm/unprivileged_userfaultfd 1
+# Its sandbox in audit mode has a worker, which is looked for beside the program.
+cp /usr/bin/openshell-proxy /t/
 exec /t/enforce bpf-lsm
