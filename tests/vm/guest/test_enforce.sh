@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 900
+# sample: 6.12
 #
 # The enforcement suite under BPF-LSM. What a distribution forbids to every user for other reasons
 # is permitted first, so that the leg without a sandbox shows that nothing else forbids it.

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# sample: 6.1
 # A run under --learn writes a policy, and the same run under that policy is denied nothing: with
 # files read and written, directories listed, programs run and an address connected to.
 set -u

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# sample: 6.1
 # What an agent leaves behind must not give the next sandbox under the same policy more: listed
 # paths keep their places, a link that it made leads to nothing more, nor does it write its own
 # policy or choose where root writes the log.
