@@ -15,10 +15,11 @@
  *
  * What is allowed is written on the socket for the packets (skb.bpf.c) and for who asks the socket
  * where it is connected to (sockname.bpf.c); what was said before is forgotten with it.
- *MSG_FASTOPEN, TCP_FASTOPEN_CONNECT and io_uring come through connect as well; AF_UNSPEC connects
- *do not, they only dissolve. The program's type says the address family, not the caller's
- *sa_family: UDP takes AF_UNSPEC for AF_INET, and a v6 socket sends to v4-mapped addresses through
- *sendmsg4.
+ *
+ * MSG_FASTOPEN, TCP_FASTOPEN_CONNECT and io_uring come through connect as well; AF_UNSPEC connects
+ * do not, they only dissolve. The program's type says the address family, not the caller's
+ * sa_family: UDP takes AF_UNSPEC for AF_INET, and a v6 socket sends to v4-mapped addresses through
+ * sendmsg4.
  */
 #include "vmlinux.h"
 #include "egress.h"

@@ -163,17 +163,16 @@ static uint32_t real_address(struct binaries *b, const struct os_flow *flow,
 
 	memcpy(&asked, flow->asked, sizeof(asked));
 	if (!name_is_synthetic(&asked)) {
-		if (address_is_never(&asked))
-			return OS_REASON_NEVER_ADDRESS;
 		*ret_real = asked;
-		return OS_REASON_NONE;
+	} else {
+		memcpy(key.address, flow->asked, sizeof(key.address));
+		if (bpf_map_lookup_elem(b->options.kernel->maps.name, &key, &name) ||
+		    !name_is_fresh(&name, now_ns()) ||
+		    !name_pick(&name, name.next + b->flows++, &asked, ret_real))
+			return OS_REASON_STALE_NAME;
 	}
-	memcpy(key.address, flow->asked, sizeof(key.address));
-	if (bpf_map_lookup_elem(b->options.kernel->maps.name, &key, &name) ||
-	    !name_is_fresh(&name, now_ns()) ||
-	    !name_pick(&name, name.next + b->flows++, &asked, ret_real))
-		return OS_REASON_STALE_NAME;
-	return OS_REASON_NONE;
+	/* It is we who connect, and the kernel's programs do not look at us. */
+	return address_is_never(ret_real) ? OS_REASON_NEVER_ADDRESS : OS_REASON_NONE;
 }
 
 static int connect_to(const struct address *address, uint16_t port, int *ret_fd)

@@ -179,7 +179,7 @@ static bool needs_worker(const struct network *network, const PB(CompiledPolicy)
 static int write_names(struct network *network, uint32_t generation,
 		       const PB(CompiledPolicy) * policy, struct error *err)
 {
-	const struct worker_options options = {
+	struct worker_options options = {
 		.kernel = network->options.kernel,
 		.slot = network->options.slot->slot,
 		.refused = on_refused,
@@ -187,7 +187,6 @@ static int write_names(struct network *network, uint32_t generation,
 		.flow = on_flow,
 		.arg = network,
 	};
-	struct worker_options with_names = options;
 	int r = 0;
 
 	if (!network->names) {
@@ -203,8 +202,8 @@ static int write_names(struct network *network, uint32_t generation,
 	r = names_write(network->names, generation, policy, err);
 	if (r || network->worker)
 		return r;
-	with_names.names = network->names;
-	r = worker_start(&with_names, &network->worker, err);
+	options.names = network->names;
+	r = worker_start(&options, &network->worker, err);
 	return r ? r : watch(network, worker_fd(network->worker), err);
 }
 
@@ -291,6 +290,12 @@ int network_write(struct network *network, uint32_t generation, const PB(Compile
 	struct egress_report report = {};
 	int r;
 
+	/* Names that could not be taken back still look at what was not put in force. */
+	if (network->next && network->names && network->policy) {
+		r = names_write(network->names, network->generation, network->policy, err);
+		if (r)
+			return r;
+	}
 	forget_policy(&network->next);
 	network->next = copy_policy(policy);
 	if (!network->next)
