@@ -34,7 +34,7 @@ $(BUILD)/tests/native/worker_roles/hostile: $(call worker_role,hostile)
 $(BUILD)/tests/native/worker_roles/liar: $(call worker_role,hostile liar)
 $(WORKER_ROLES): $(BUILD)/obj/userspace/proxy/main.o $(BUILD)/libopenshell.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libopenshell.a -lcares
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libopenshell.a $(PROXY_LDLIBS)
 
 $(BUILD)/tests/native/worker: $(BUILD)/obj/tests/native/worker.o \
                               $(call worker_role,hostile names dns stage) $(BUILD)/libopenshell.a \

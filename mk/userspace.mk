@@ -62,11 +62,15 @@ $(BUILD)/bin/openshell-supervisor: $(BUILD)/obj/userspace/supervisor/main.o $(BU
 endif
 
 # What parses what others sent; linked against as little as it needs.
+PROXY_LDLIBS := $(call archive,libcares libcares_static,-lcares) $(call archive,libnghttp2,-lnghttp2) \
+                $(call archive,libpcre2-8,-lpcre2-8) $(call archive,libssl,-lssl) \
+                $(call archive,libcrypto,-lcrypto) $(call archive,libprotobuf-c,-lprotobuf-c) \
+                $(call archive,libjansson,-ljansson) -lpthread -ldl
 ifneq ($(wildcard userspace/proxy/main.c),)
 PROGRAMS += $(BUILD)/bin/openshell-proxy
 $(BUILD)/bin/openshell-proxy: $(BUILD)/obj/userspace/proxy/main.o $(BUILD)/libopenshell.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(call archive,libcares libcares_static,-lcares)
+	$(CC) $(LDFLAGS) -o $@ $^ $(PROXY_LDLIBS)
 endif
 
 -include $(shell find $(BUILD)/obj $(BUILD)/san -name '*.d' 2>/dev/null)

@@ -12,7 +12,7 @@
 #include <linux/types.h>
 #endif
 
-#define OS_ABI 3
+#define OS_ABI 4
 
 /* Slot 0 is never given out: it is what an agent without an entry gets, and it denies all. */
 #define OS_SLOT_NONE 0
@@ -183,6 +183,16 @@ struct os_name {
 };
 
 /*
+ * Connections to endpoints whose content decides (OS_VERDICT_PROXY) are rewritten into this
+ * network, same port: OS_PROXY_IPV4 + the name's number, or OS_PROXY_LITERAL for a literal address;
+ * a v6 socket to the v4-mapped form. bpf/redirect.bpf.c gives them to the sandbox's listener.
+ */
+#define OS_PROXY_IPV4	     0x7f400000u /* 127.64.0.0/10, host order */
+#define OS_PROXY_IPV4_PREFIX 10
+#define OS_PROXY_LITERAL     0x7f420001u /* 127.66.0.1: past every name's number */
+#define OS_PROXY_LISTENER    0x7f7f0001u /* 127.127.0.1: where listeners are bound */
+
+/*
  * os_worker: slot -> where that sandbox's worker listens, ports of 127.0.0.1 and ::1 in host order;
  * 0 = not there. Everything to port 53 goes to the responder if there is an entry.
  */
@@ -212,8 +222,11 @@ struct os_flow {
 	__u32 endpoint;
 	__u8 asked[16]; /* the address that the agent gave: synthetic, or a resolver's */
 	__u16 asked_port;
-	__u16 pad[3];
+	__u16 flags; /* OS_SOCK_* of the socket */
+	__u16 pad[2];
 	struct os_file_id exe;
+	struct os_rule_mask
+		rules; /* OS_SOCK_PROXY: of the endpoint's, those the caller satisfies */
 };
 
 /* os_cidr: longest prefix; the port comes before the address, so one entry is one port's. */
@@ -291,11 +304,14 @@ struct os_sock {
 	__u8 asked[16];	  /* the address that the agent gave, if it was rewritten */
 	__u16 asked_port; /* 0 = it was not */
 	__u16 pad[3];
+	struct os_rule_mask
+		rules; /* OS_SOCK_PROXY: of the endpoint's, those the caller satisfies */
 	struct os_identity identity;
 };
 
-#define OS_SOCK_DNS (1u << 0) /* goes to the sandbox's responder */
-#define OS_SOCK_ASK (1u << 1) /* goes to the worker, which asks about the binary */
+#define OS_SOCK_DNS   (1u << 0) /* goes to the sandbox's responder */
+#define OS_SOCK_ASK   (1u << 1) /* goes to the worker, which asks about the binary */
+#define OS_SOCK_PROXY (1u << 2) /* goes to the worker, which reads what is said */
 
 /* os_device: character devices that a slot may use beyond the common ones (GPU nodes). */
 struct os_device_key {

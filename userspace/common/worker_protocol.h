@@ -44,6 +44,17 @@ enum worker_message_kind {
 			    * connected (or connecting) socket to the real address */
 	WORKER_FLUSH = 14, /* header alone: the policy changed, forget every answer */
 
+	/* supervisor -> worker; always before the first ORIGIN of its generation */
+	WORKER_POLICY = 15, /* worker_policy; one descriptor: a sealed memfd with a WorkerBundle */
+	/* worker -> supervisor: connections that the kernel sent to the proxy */
+	WORKER_ASK_ORIGIN = 16,	  /* worker_ask_origin */
+	WORKER_ASK_UPSTREAM = 17, /* worker_ask_upstream */
+	WORKER_CA = 18,		  /* worker_ca: the sandbox's CA, once, before READY */
+	/* supervisor -> worker */
+	WORKER_ORIGIN = 19,   /* worker_origin, the answer to ASK_ORIGIN */
+	WORKER_UPSTREAM = 22, /* worker_upstream, the answer to ASK_UPSTREAM; one descriptor if
+			       * FOUND: a socket that connects to the real address */
+
 	/* supervisor -> resolver */
 	WORKER_LOOKUP = 20, /* worker_lookup */
 	/* resolver -> supervisor */
@@ -68,7 +79,9 @@ enum worker_role {
 #define WORKER_SOCKET_DNS_TCP6 (1u << 3)
 #define WORKER_SOCKET_ASK4     (1u << 4)
 #define WORKER_SOCKET_ASK6     (1u << 5)
-#define WORKER_SOCKETS	       6
+#define WORKER_SOCKET_PROXY    (1u << 6) /* the listener that bpf/redirect.bpf.c assigns to */
+#define WORKER_SOCKET_RECORDS  (1u << 7) /* SOCK_SEQPACKET: batches of worker_record.h, one way */
+#define WORKER_SOCKETS	       8
 
 struct worker_fork {
 	struct worker_header header;
@@ -137,6 +150,71 @@ struct worker_flow {
 	uint32_t pad;
 };
 
+struct worker_policy {
+	struct worker_header header;
+	uint32_t generation;
+	uint32_t size; /* bytes of the bundle */
+};
+
+/* Who is behind a connection that came to the proxy's listener. */
+struct worker_ask_origin {
+	struct worker_header header;
+	struct worker_peer peer;  /* the agent's end */
+	struct worker_peer local; /* the worker's end, as accepted: in 127.64.0.0/10 */
+};
+
+#define WORKER_BINARY_MAX 512
+
+struct worker_origin {
+	struct worker_header header;
+	uint32_t status;     /* enum worker_flow_status; all else is zero if DENIED */
+	uint32_t generation; /* that decided */
+	uint64_t start_time; /* of the process, CLOCK_BOOTTIME ns */
+	uint64_t rules[4];   /* os_rule_mask: binary sets that the caller is in */
+	uint8_t asked[16];   /* the address that the agent gave: synthetic, or a literal one */
+	uint32_t pid;	     /* in the host's pid namespace */
+	uint32_t ns_pid;     /* as the sandbox sees it, 0 = not known */
+	uint16_t port;	     /* host order */
+	uint16_t host_length;
+	uint16_t binary_length;
+	uint16_t pad;
+	char host[WORKER_NAME_MAX + 3]; /* canonical name, or the canonical text of `asked` */
+	char binary[WORKER_BINARY_MAX]; /* path of the executable; raw, cut at its beginning */
+};
+
+/* Connect to where an inspected endpoint is. */
+struct worker_ask_upstream {
+	struct worker_header header;
+	uint8_t asked[16]; /* as ORIGIN told it */
+	uint16_t port;
+	uint16_t pad;
+	uint32_t generation; /* of the policy that admitted the request */
+};
+
+enum worker_upstream_status {
+	WORKER_UPSTREAM_FOUND = 0,
+	WORKER_UPSTREAM_DENIED = 1, /* the policy has no such inspected endpoint (any more) */
+	WORKER_UPSTREAM_SSRF = 2,   /* it has, but its addresses are forbidden ones */
+	WORKER_UPSTREAM_FAILED = 3, /* no address, or no socket: `error` */
+};
+
+struct worker_upstream {
+	struct worker_header header;
+	uint32_t status; /* enum worker_upstream_status */
+	int32_t error;	 /* negative errno, FAILED */
+	uint8_t real[16];
+	uint16_t port;
+	uint16_t pad[3];
+};
+
+#define WORKER_CA_MAX 1024
+
+struct worker_ca {
+	struct worker_header header;
+	uint32_t length;
+	uint8_t der[WORKER_CA_MAX]; /* X.509 certificate; the key stays where it is */
+};
+
 struct worker_lookup {
 	struct worker_header header;
 	uint8_t pad;
@@ -162,6 +240,12 @@ union worker_message {
 	struct worker_flow flow;
 	struct worker_lookup lookup;
 	struct worker_found found;
+	struct worker_policy policy;
+	struct worker_ask_origin ask_origin;
+	struct worker_origin origin;
+	struct worker_ask_upstream ask_upstream;
+	struct worker_upstream upstream;
+	struct worker_ca ca;
 };
 
 /* Who receives: decides which kinds are expected. */
