@@ -62,7 +62,7 @@ def reset(sock):
 def read_answer(sock):
     """(status, body, whole); status 0 when the connection ended before there was one."""
     data = body = b""
-    status = 0
+    status, chunked = 0, False
 
     def more():
         nonlocal data
@@ -79,7 +79,8 @@ def read_answer(sock):
         status = int(lines[0].split()[1])
         told = {line.partition(":")[0].lower(): line.partition(":")[2].strip()
                 for line in lines[1:]}
-        if told.get("transfer-encoding") == "chunked":
+        chunked = told.get("transfer-encoding") == "chunked"
+        if chunked:
             while True:
                 while b"\r\n" not in data:
                     if not more():
@@ -100,7 +101,7 @@ def read_answer(sock):
     except socket.timeout:
         raise
     except (OSError, ValueError):
-        return status, body or data if status else b"", False
+        return status, body if chunked or not status else data, False
 
 
 def tell(path, text):
