@@ -7,8 +7,8 @@ usage: faults.py FOLDER CGROUP [--outside]     (by ../names/instance.sh)
 """
 import os
 import re
+import resource
 import signal
-import subprocess
 import sys
 import time
 
@@ -196,11 +196,15 @@ def exhausted(world, inside, worker, tap):
     """A worker that gets no more descriptors says no, or waits for some: it neither hangs nor lets
     through what it has not seen."""
     files, pid = worker.files(), worker.pid
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+
+    def limit(more):
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (worker.files() + more, limits[1]))
+
     act = begin(world, inside, "bare", STRESS + "bare http://api.svc.test/ 100 bare")
     wait_for(lambda: "held" in state(world, "bare"), 10)
     time.sleep(0.5)
-    subprocess.run(["prlimit", "--pid", str(pid), "--nofile=%d:" % (worker.files() + 8)],
-                   check=True)
+    limit(8)
     mark = world.mark()
     done = inside.act(STRESS + "crowd https://api.svc.test/v1/items/1 60")
     tap.point(done.text.startswith("ok"), "60 at once where there are descriptors for 4", done)
@@ -208,14 +212,14 @@ def exhausted(world, inside, worker, tap):
     tap.point(done.text.startswith("ok") and not any("/v2/x" in line for line in
                                                      world.lines(mark)),
               "60 that are denied: none gets through", done)
-    subprocess.run(["prlimit", "--pid", str(pid), "--nofile=%d:" % worker.files()], check=True)
+    limit(0)
     done = inside.act(STRESS + "crowd http://api.svc.test/v1/items/1 20")
     tap.point(done.text.startswith("ok"), "20 where there is none: an answer, or the end", done)
     busy = worker.milliseconds()
     time.sleep(1)
     tap.point(worker.milliseconds() - busy < 300, "and no loop over what cannot be accepted",
               "%d ms in 1 s" % (worker.milliseconds() - busy))
-    subprocess.run(["prlimit", "--pid", str(pid), "--nofile=65536:"], check=True)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
     stop(world, inside, "bare", act)
     tap.point(worker.pid == pid, "it is still the same worker")
     serves(inside, tap, "with descriptors again")
