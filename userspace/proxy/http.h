@@ -86,3 +86,10 @@ static inline const struct http_field *http_field_find(const struct http_head *h
 			return &head->field[i];
 	return NULL;
 }
+
+/* All of @from, texts shared. A struct http_head is large, and most of it unused. */
+static inline void http_head_copy(struct http_head *to, const struct http_head *from)
+{
+	memcpy(to, from, offsetof(struct http_head, field));
+	memcpy(to->field, from->field, from->fields * sizeof(from->field[0]));
+}
