@@ -6,11 +6,10 @@
 #include "bpf/include/identity.h"
 
 #include <bpf/bpf.h>
-#include <stdbool.h>
 #include <string.h>
 
-static bool find_endpoint(const struct kernel *kernel, const struct egress_question *q,
-			  struct os_endpoint *ret_endpoint)
+bool egress_find(const struct kernel *kernel, const struct egress_question *q,
+		 struct os_endpoint *ret_endpoint)
 {
 	struct os_endpoint_key exact = {
 		.slot = q->slot, .generation = q->generation, .port = q->port};
@@ -58,8 +57,15 @@ static void add_binary(const struct kernel *kernel, const struct egress_question
 	endpoint_add_binary(caller, known ? &binary : NULL, image->changed);
 }
 
+static void common_rules(const struct os_rule_mask *a, const struct os_rule_mask *b,
+			 struct os_rule_mask *ret_common)
+{
+	for (size_t i = 0; i < OS_RULE_WORDS; i++)
+		ret_common->word[i] = a->word[i] & b->word[i];
+}
+
 uint32_t egress_judge(const struct kernel *kernel, const struct egress_question *question,
-		      uint32_t *ret_endpoint)
+		      uint32_t *ret_endpoint, struct os_rule_mask *ret_rules)
 {
 	static const struct os_image every;
 	const struct os_identity *identity = question->identity;
@@ -69,10 +75,14 @@ uint32_t egress_judge(const struct kernel *kernel, const struct egress_question 
 
 	if (ret_endpoint)
 		*ret_endpoint = OS_EVENT_NO_ENDPOINT;
-	if (!find_endpoint(kernel, question, &endpoint))
+	if (ret_rules)
+		*ret_rules = (struct os_rule_mask){};
+	if (!egress_find(kernel, question, &endpoint))
 		return OS_REASON_NO_ENDPOINT;
 	if (ret_endpoint)
 		*ret_endpoint = endpoint.endpoint;
+	if (endpoint.verdict != (question->proxied ? OS_VERDICT_PROXY : OS_VERDICT_DIRECT))
+		return OS_REASON_NO_ENDPOINT;
 	if (identity_file_is_none(&identity->exe.file))
 		return OS_REASON_IDENTITY;
 	add_binary(kernel, question, &every, &caller);
@@ -80,6 +90,10 @@ uint32_t egress_judge(const struct kernel *kernel, const struct egress_question 
 	add_binary(kernel, question, &identity->exe, &caller);
 	for (uint32_t i = 0; i < OS_ANCESTORS_MAX && i < identity->ancestors; i++)
 		add_binary(kernel, question, &identity->ancestor[i], &caller);
+	if (ret_rules)
+		common_rules(&endpoint.rules, &caller.rules, ret_rules);
+	/* That it is the right kind of endpoint is known: what is left is who may. */
+	endpoint.verdict = OS_VERDICT_DIRECT;
 	reason = endpoint_decide(&endpoint, &caller);
 	if (reason == OS_REASON_NONE && !keeps(kernel, question, endpoint.limits))
 		return OS_REASON_STALE_NAME;

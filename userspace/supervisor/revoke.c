@@ -190,13 +190,14 @@ static bool is_admitted(const struct revoke *revoke, const struct os_sock *sock,
 
 	memcpy(&address, rewritten ? sock->asked : sock->address, sizeof(address));
 	question.port = rewritten ? sock->asked_port : sock->port;
-	if (rewritten && !(sock->flags & OS_SOCK_ASK))
+	question.proxied = sock->flags & OS_SOCK_PROXY;
+	if (rewritten && !(sock->flags & (OS_SOCK_ASK | OS_SOCK_PROXY)))
 		question.real = sock->address;
 	memcpy(question.address, &address, sizeof(question.address));
 	if (!question.port || sock->flags & OS_SOCK_DNS || sock->stamp.state == OS_SOCK_LOOPBACK ||
 	    address_is_loopback(&address))
 		return true;
-	reason = egress_judge(revoke->options.kernel, &question, NULL);
+	reason = egress_judge(revoke->options.kernel, &question, NULL, NULL);
 	return reason == OS_REASON_NONE || (reason == OS_REASON_ASK && sock->flags & OS_SOCK_ASK);
 }
 
