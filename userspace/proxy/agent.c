@@ -80,7 +80,7 @@ static void start_http(struct agent *agent, bool http2)
 static void handshake(struct agent *agent)
 {
 	struct wire *wire = &agent->wire;
-	char why[160];
+	char why[TLS_FAILURE_MAX];
 	int r = conn_handshake(&wire->conn);
 
 	if (r == 0) {
@@ -105,6 +105,7 @@ static void first_byte(struct agent *agent)
 	static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 	struct wire *wire = &agent->wire;
 	uint8_t first[sizeof(preface) - 1];
+	SSL *ssl;
 	ssize_t n = recv(wire->conn.fd, first, sizeof(first), MSG_PEEK | MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -114,13 +115,13 @@ static void first_byte(struct agent *agent)
 		return;
 	}
 	if (first[0] == TLS_HANDSHAKE) {
-		if (tls_accept(wire->proxy->tls, wire->conn.fd, agent->origin->host, true,
-			       &wire->conn.ssl)) {
+		if (tls_accept(wire->proxy->tls, wire->conn.fd, agent->origin->host, true, &ssl)) {
 			telling_broken(agent, "tls_termination_unavailable",
 				       "no certificate could be made");
 			agent_close(agent, true);
 			return;
 		}
+		conn_start_tls(&wire->conn, ssl);
 		agent->tls = true;
 		agent->state = AGENT_HANDSHAKE;
 	} else if (n < 4 && !memcmp(first, preface, (size_t)n) && !wire->ended) {
@@ -204,9 +205,7 @@ void agent_new(struct proxy *proxy, int fd, const struct worker_peer *peer)
 
 	if (!agent || getsockname(fd, &address.any, &size) ||
 	    peer_from_address(&address, IPPROTO_TCP, &agent->local)) {
-		struct conn conn = {.fd = fd};
-
-		conn_close(&conn, true);
+		safe_close(fd);
 		free(agent);
 		return;
 	}

@@ -439,16 +439,12 @@ static bool on_data(void *owner, struct stream *stream, const uint8_t *data, siz
 		}
 		if (ex->state == EXCHANGE_ANSWER)
 			return true; /* nobody wants it */
-		if (ex->tunnel && tunnel_inspects(ex->tunnel)) {
-			const uint8_t *rest;
-			size_t left;
+		if (ex->tunnel && size && tunnel_request(ex, data, size, &data, &size)) {
+			struct text close = tunnel_close(ex->tunnel);
 
-			if (tunnel_request(ex->tunnel, data, size, &rest, &left)) {
-				finish(ex, STREAM_CANCEL, STREAM_NO_ERROR);
-				return true;
-			}
-			data = rest;
-			size = left;
+			op_data(ex->down, (const uint8_t *)close.data, close.size, true);
+			finish(ex, STREAM_CANCEL, STREAM_NO_ERROR);
+			return true;
 		}
 	}
 	r = pass(ex, body, data, size);

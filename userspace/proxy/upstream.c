@@ -201,6 +201,7 @@ static void connecting(struct upstream *upstream)
 	socklen_t size = sizeof(int);
 	int error = 0, one = 1, r;
 	char why[192];
+	SSL *ssl;
 
 	if (!wire->writable && !wire->broken)
 		return;
@@ -219,15 +220,17 @@ static void connecting(struct upstream *upstream)
 	}
 	upstream->state = UPSTREAM_HANDSHAKE;
 	r = tls_connect(wire->proxy->tls, wire->conn.fd, upstream->host, upstream->key.port,
-			upstream->key.http2, &wire->conn.ssl);
+			upstream->key.http2, &ssl);
 	if (r)
 		upstream_lost(upstream, EXCHANGE_BUSY, "out of memory");
+	else
+		conn_start_tls(&wire->conn, ssl);
 }
 
 static void handshake(struct upstream *upstream)
 {
 	struct wire *wire = &upstream->wire;
-	char why[192];
+	char why[TLS_FAILURE_MAX];
 	int r = conn_handshake(&wire->conn);
 
 	if (r == 0) {

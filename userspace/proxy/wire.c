@@ -51,7 +51,7 @@ int wire_open(struct wire *wire, struct proxy *proxy, int fd, const struct wire_
 {
 	int r;
 
-	wire->conn = (struct conn){.fd = fd};
+	conn_init(&wire->conn, fd, NULL, false);
 	wire->proxy = proxy;
 	wire->ops = ops;
 	wire->readable = wire->writable = true;
@@ -172,7 +172,7 @@ int wire_flush(struct wire *wire)
 	}
 	if (out->data)
 		buffer_drop(wire->proxy, out);
-	return 0;
+	return sent(wire, conn_flush(&wire->conn));
 }
 
 /* The queue and the new piece in one call. */
