@@ -61,7 +61,12 @@ struct http_head {
 	bool expect_continue; /* Expect: 100-continue, of HTTP/1.1 and 2 */
 	bool upgrade;	      /* HTTP/1: Connection has `upgrade`, and there is an Upgrade field */
 	uint16_t status;      /* of a response; 0 in a request */
-	uint64_t length;      /* HTTP_BODY_LENGTH */
+	/*
+	 * A response without a body (HTTP_BODY_NONE: to HEAD, or 304) says in `length` how long
+	 * that of a GET would be. HTTP_BODY_LENGTH needs no flag.
+	 */
+	bool has_length;
+	uint64_t length; /* HTTP_BODY_LENGTH */
 	/* of a request */
 	struct text method;
 	struct text target;    /* origin-form: path and query as sent, or "*" */
