@@ -62,6 +62,15 @@ $(BUILD)/tests/names/%: $(BUILD)/obj/tests/names/%.o $(BUILD)/libopenshell.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# What the proxy suite's servers and clients are made of, from npm.
+PROXY_TEST := $(BUILD)/tests/proxy/node_modules/.installed
+
+$(PROXY_TEST): tests/proxy/package.json
+	@mkdir -p $(BUILD)/tests/proxy
+	cp $< $(BUILD)/tests/proxy/package.json
+	npm install --prefix $(BUILD)/tests/proxy --no-package-lock --no-audit --no-fund --silent
+	touch $@
+
 # The egress test's two for the guests.
 GUEST_EGRESS := $(BUILD)/tests/guest/egress/driver $(BUILD)/tests/guest/egress/act
 
@@ -119,7 +128,7 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.o $(BUILD)/libopenshell-fuzz.a
 
 .PHONY: unit native guest fuzzers tests
 unit: $(UNIT_TESTS)
-native: $(NATIVE_TESTS) $(EGRESS_TEST) $(IDENTITY_TEST) $(NAMES_TEST)
+native: $(NATIVE_TESTS) $(EGRESS_TEST) $(IDENTITY_TEST) $(NAMES_TEST) $(PROXY_TEST)
 guest: $(GUEST_TESTS) $(GUEST_EGRESS) $(GUEST_IDENTITY) $(NAMES_TEST)
 fuzzers: $(FUZZERS)
 tests: all unit native guest fuzzers

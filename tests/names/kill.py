@@ -14,14 +14,9 @@ import time
 
 import rows
 from rows import CLIENT, CURL, EPERM, NO_NAME
-from sandbox import GUEST, Outside, Sandbox, Tap, left_behind, processes
+from sandbox import GUEST, Outside, Roles, Sandbox, Tap, left_behind, processes
 from suite import BASE, SECOND, programs, start_supervisor
 from world import World, wait_for
-
-
-def parent(pid):
-    with open("/proc/%d/stat" % pid, encoding="utf-8") as stat:
-        return int(stat.read().rsplit(")", 1)[1].split()[1])
 
 
 def state(world, name):
@@ -38,44 +33,6 @@ def goes_on(world, name, seconds=5):
     """The stream makes progress from now on."""
     start = state(world, name)[0]
     return wait_for(lambda: state(world, name)[0] > start + 3, seconds)
-
-
-class Roles:
-    """The processes of openshell-proxy of one run: its zygote, and what that has forked."""
-
-    def __init__(self, owner):
-        proxies = processes("openshell-proxy")
-        self.zygote = [pid for pid in proxies if parent(pid) == owner]
-        self.forked = [pid for pid in proxies if parent(pid) in self.zygote]
-
-    def worker(self):
-        """It holds the sockets that agents send to; the resolver listens to nobody."""
-        for pid in self.forked:
-            if listens(pid):
-                return pid
-        return None
-
-    def resolver(self):
-        for pid in self.forked:
-            if not listens(pid):
-                return pid
-        return None
-
-
-def listens(pid):
-    sockets = set()
-    try:
-        for fd in os.listdir("/proc/%d/fd" % pid):
-            try:
-                sockets.add(os.readlink("/proc/%d/fd/%s" % (pid, fd)))
-            except OSError:
-                pass
-        with open("/proc/self/net/tcp", encoding="ascii") as table:
-            # 0A: listening; the tenth field is the inode.
-            inodes = [line.split()[9] for line in table if line.split()[3] == "0A"]
-    except OSError:
-        return False
-    return any("socket:[%s]" % inode in sockets for inode in inodes)
 
 
 def served_again(inside, command, seconds):

@@ -37,6 +37,7 @@ class Agent:
     """agent.sh, started by @argv; its output files are in the world's work directory."""
 
     count = 0
+    seconds = ACT_SECONDS  # of one act
 
     def __init__(self, world, argv, **options):
         self.world = world
@@ -72,7 +73,8 @@ class Agent:
             pass  # it ended: wait() says so
         return number
 
-    def wait(self, number, seconds=ACT_SECONDS + 10):
+    def wait(self, number):
+        seconds = self.seconds + 10
         with self.changed:
             self.changed.wait_for(lambda: number in self.done or None in self.done, seconds)
             words = self.done.get(number)
@@ -102,12 +104,12 @@ class Agent:
 
 
 class Outside(Agent):
-    def __init__(self, world):
+    def __init__(self, world, **env):
         who = ["setpriv", "--reuid", str(UID), "--regid", str(UID), "--clear-groups"]
         super().__init__(
             world, who + ["/bin/bash", world.path("work", "agent.sh")],
             env=dict(PATH=os.environ["PATH"], HOME=world.path("work"), LC_ALL="C",
-                     ACT_SECONDS=str(ACT_SECONDS)),
+                     ACT_SECONDS=str(self.seconds), **env),
         )
 
 
@@ -120,7 +122,7 @@ class Sandbox(Agent):
             os.unlink(self.log_path)
         argv = (wrapper or ["openshell", "run"]) + [
             "--policy", policy, "--workdir", world.path("work"), "--no-tty", "--name", name,
-            "--log", self.log_path, "--env", "ACT_SECONDS=%d" % ACT_SECONDS,
+            "--log", self.log_path, "--env", "ACT_SECONDS=%d" % self.seconds,
             "--", "/bin/bash", world.path("work", "agent.sh"),
         ]
         with open(self.error_path, "w", encoding="utf-8") as errors:
@@ -182,6 +184,49 @@ def processes(name):
             except OSError:
                 pass
     return found
+
+
+def parent(pid):
+    with open("/proc/%d/stat" % pid, encoding="utf-8") as stat:
+        return int(stat.read().rsplit(")", 1)[1].split()[1])
+
+
+class Roles:
+    """The processes of openshell-proxy of one run: its zygote, and what that has forked."""
+
+    def __init__(self, owner):
+        proxies = processes("openshell-proxy")
+        self.zygote = [pid for pid in proxies if parent(pid) == owner]
+        self.forked = [pid for pid in proxies if parent(pid) in self.zygote]
+
+    def worker(self):
+        """It holds the sockets that agents send to; the resolver listens to nobody."""
+        for pid in self.forked:
+            if listens(pid):
+                return pid
+        return None
+
+    def resolver(self):
+        for pid in self.forked:
+            if not listens(pid):
+                return pid
+        return None
+
+
+def listens(pid):
+    sockets = set()
+    try:
+        for fd in os.listdir("/proc/%d/fd" % pid):
+            try:
+                sockets.add(os.readlink("/proc/%d/fd/%s" % (pid, fd)))
+            except OSError:
+                pass
+        with open("/proc/self/net/tcp", encoding="ascii") as table:
+            # 0A: listening; the tenth field is the inode.
+            inodes = [line.split()[9] for line in table if line.split()[3] == "0A"]
+    except OSError:
+        return False
+    return any("socket:[%s]" % inode in sockets for inode in inodes)
 
 
 def left_behind(world, cgroup):

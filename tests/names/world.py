@@ -88,6 +88,16 @@ def wait_for(what, seconds=10):
 
 
 class World:
+    """What the suites of other directories share; they have names and servers of their own."""
+
+    names, zones = NAMES, ZONES
+    # Which addresses are where, on the other side of the links to HOME.
+    there = {
+        "one": ONE + [SILENT, FAILING, RESOLVER],
+        "two": TWO,
+        "three": [DEAD, DEAD6],
+    }
+
     def __init__(self, folder, say=lambda text: None):
         self.dir = folder
         self.say = say
@@ -143,15 +153,10 @@ class World:
                            stderr=subprocess.DEVNULL)
 
     def network(self):
-        there = {
-            "one": ONE + [SILENT, FAILING, RESOLVER],
-            "two": TWO,
-            "three": [DEAD, DEAD6],
-        }
         self.namespaces = {}
         own = os.readlink("/proc/self/ns/net")
         self.ip(["link set lo up"])
-        for name, addresses in there.items():
+        for name, addresses in self.there.items():
             # A namespace lives as long as somebody in it.
             holder = self.spawn(["unshare", "--net", "sleep", "infinity"])
             netns = "/proc/%d/ns/net" % holder.pid
@@ -298,9 +303,9 @@ class World:
             "server=/silent.test/" + SILENT, "server=/failing.test/" + FAILING,
             "cname=alias.svc.test,middle.svc.test,60", "cname=middle.svc.test,four.svc.test,60",
         ]
-        for zone, addresses in ZONES.items():
+        for zone, addresses in self.zones.items():
             lines += ["address=/%s/%s" % (zone, address) for address in addresses]
-        for name, addresses in NAMES.items():
+        for name, addresses in self.names.items():
             lines += ["host-record=%s,%s,60" % (name, address) for address in addresses]
         self.write("dnsmasq.conf", "\n".join(lines) + "\n")
         self.write("moving", self.moved(["203.0.113.10"]))
