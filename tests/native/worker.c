@@ -534,7 +534,7 @@ static bool succeeds_unconfined(const char *attack)
 	if (pid < 0)
 		die("fork");
 	if (pid == 0)
-		_exit(worker_main(ends[1], sockets.have, fds) ? 1 : 0);
+		_exit(worker_main(ends[1], sockets.have, fds, NULL) ? 1 : 0);
 	snprintf(command, sizeof(command), "attack %s", attack);
 	while (recv(client, text, sizeof(text), MSG_DONTWAIT) >= 0)
 		;

@@ -37,7 +37,7 @@ void agent_linger(struct agent *agent)
 	if (wire->closed || agent->state == AGENT_LINGER)
 		return;
 	agent->state = AGENT_LINGER;
-	wire->deadline = wire->proxy->now + PROXY_LINGER_TIMEOUT;
+	wire->deadline = wire->proxy->now + PROXY_STALL_TIMEOUT;
 	wire_schedule(wire);
 }
 
@@ -54,6 +54,7 @@ static void linger(struct agent *agent)
 	if (!r && !agent->shut) {
 		r = conn_shutdown_write(&wire->conn);
 		agent->shut = true;
+		wire->deadline = wire->proxy->now + PROXY_LINGER_TIMEOUT;
 		if (r == -EAGAIN)
 			r = 0;
 	}

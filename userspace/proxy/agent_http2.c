@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* HTTP/2 toward the agent: the codec's bytes to and from the connection. */
+#include "common/cleanup.h"
 #include "proxy/agent.h"
 #include "proxy/exchange.h"
 #include "proxy/proxy_internal.h"

@@ -60,7 +60,7 @@ struct l7_verdict {
 	const char *protocol; /* "rest", "websocket", "graphql", "mcp", "json-rpc", "tcp" */
 	uint32_t endpoint;    /* index into CompiledPolicy.endpoints */
 	uint32_t body_max;    /* L7_NEED_BODY: bytes; a longer body is denied */
-	char rule[160];	      /* the rule that decided, for people: "deny GET /admin/**", or "" */
+	char rule[160];	      /* the rule that decided, for people: "deny GET /admin", or "" */
 	char reason[L7_REASON_MAX]; /* a sentence's end when denied or audit, else "" */
 };
 

@@ -5,6 +5,7 @@
 #include "proxy/proxy_internal.h"
 #include "proxy/upstream_internal.h"
 
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>

@@ -71,6 +71,8 @@ static void release(struct stream *stream, enum stream_error error)
 
 	h->active = false;
 	http1_in_end(&h->in);
+	if (h->raw)
+		wire_flush(&upstream->wire);
 	/* Bytes past a response are nobody's: the next one must not begin with them. */
 	if (error != STREAM_NO_ERROR || h->raw || !h->keep_alive || !h->got_head || !h->in.done ||
 	    !h->out.done || wire_in_size(&upstream->wire))

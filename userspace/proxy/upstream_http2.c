@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* HTTP/2 toward a server: many exchanges, one connection. */
+#include "common/cleanup.h"
 #include "proxy/agent.h"
 #include "proxy/proxy_internal.h"
 #include "proxy/upstream_internal.h"
