@@ -58,8 +58,17 @@ static void add_binary(const struct kernel *kernel, const struct egress_question
 	endpoint_add_binary(caller, known ? &binary : NULL, image->changed);
 }
 
-uint32_t egress_judge(const struct kernel *kernel, const struct egress_question *question,
-		      uint32_t *ret_endpoint)
+/* An endpoint's content decides, or does not: who was sent the other way is not admitted. */
+static uint32_t inspected(const struct egress_question *q, const struct os_endpoint *endpoint,
+			  uint32_t reason)
+{
+	if (reason != OS_REASON_NONE && reason != OS_REASON_ASK)
+		return reason;
+	return (endpoint->verdict == OS_VERDICT_PROXY) == q->proxied ? reason : OS_REASON_INSPECTED;
+}
+
+uint32_t egress_judge_rules(const struct kernel *kernel, const struct egress_question *question,
+			    uint32_t *ret_endpoint, struct os_rule_mask *ret_rules)
 {
 	static const struct os_image every;
 	const struct os_identity *identity = question->identity;
@@ -69,6 +78,7 @@ uint32_t egress_judge(const struct kernel *kernel, const struct egress_question 
 
 	if (ret_endpoint)
 		*ret_endpoint = OS_EVENT_NO_ENDPOINT;
+	*ret_rules = (struct os_rule_mask){};
 	if (!find_endpoint(kernel, question, &endpoint))
 		return OS_REASON_NO_ENDPOINT;
 	if (ret_endpoint)
@@ -80,8 +90,17 @@ uint32_t egress_judge(const struct kernel *kernel, const struct egress_question 
 	add_binary(kernel, question, &identity->exe, &caller);
 	for (uint32_t i = 0; i < OS_ANCESTORS_MAX && i < identity->ancestors; i++)
 		add_binary(kernel, question, &identity->ancestor[i], &caller);
-	reason = endpoint_decide(&endpoint, &caller);
+	endpoint_mask_common(&endpoint.rules, &caller.rules, ret_rules);
+	reason = inspected(question, &endpoint, endpoint_decide(&endpoint, &caller));
 	if (reason == OS_REASON_NONE && !keeps(kernel, question, endpoint.limits))
 		return OS_REASON_STALE_NAME;
 	return reason;
+}
+
+uint32_t egress_judge(const struct kernel *kernel, const struct egress_question *question,
+		      uint32_t *ret_endpoint)
+{
+	struct os_rule_mask rules;
+
+	return egress_judge_rules(kernel, question, ret_endpoint, &rules);
 }

@@ -9,6 +9,7 @@
 #include "abi.h"
 #include "supervisor/kernel.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct egress_question {
@@ -18,8 +19,17 @@ struct egress_question {
 	const struct os_identity *identity;
 	/* Where a connection to a name is already: it may have to end there. NULL = not asked. */
 	const uint8_t *real;
+	/*
+	 * It goes to the proxy (OS_SOCK_PROXY). Where that is not what the policy says of the
+	 * endpoint the answer is OS_REASON_INSPECTED, whichever way round.
+	 */
+	bool proxied;
 };
 
 /* 0 or an enum os_reason. @ret_endpoint: its index, or OS_EVENT_NO_ENDPOINT. May be NULL. */
 uint32_t egress_judge(const struct kernel *kernel, const struct egress_question *question,
 		      uint32_t *ret_endpoint);
+
+/* The same, with those of the endpoint's rules that the caller satisfies. */
+uint32_t egress_judge_rules(const struct kernel *kernel, const struct egress_question *question,
+			    uint32_t *ret_endpoint, struct os_rule_mask *ret_rules);
