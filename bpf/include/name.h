@@ -36,6 +36,18 @@ static __always_inline struct address name_canonical(const struct address *a)
 	return address_of_ipv4(ADDRESS_BE32(OS_SYNTHETIC_IPV4 + number));
 }
 
+/* The other synthetic address of the same name, if @a is one. */
+static __always_inline struct address name_other_family(const struct address *a)
+{
+	struct address six = {
+		.word = {ADDRESS_BE32(OS_SYNTHETIC_IPV6_0), ADDRESS_BE32(OS_SYNTHETIC_IPV6_1)}};
+
+	if (!address_is_ipv4(a))
+		return name_canonical(a);
+	six.word[3] = ADDRESS_BE32(ADDRESS_BE32(a->word[3]) - OS_SYNTHETIC_IPV4);
+	return six;
+}
+
 static __always_inline int name_is_fresh(const struct os_name *name, __u64 now)
 {
 	return now < name->expiry;
@@ -78,6 +90,16 @@ static __always_inline int name_pick(const struct os_name *name, __u32 turn,
 	asm volatile("" : "+r"(turn));
 	__builtin_memcpy(ret_real, name->real[turn & (OS_NAME_REAL_MAX - 1)], sizeof(*ret_real));
 	return address_is_ipv4(ret_real) == address_is_ipv4(asked);
+}
+
+/* Where a connection to @asked goes that @slot's proxy is to read. */
+static __always_inline struct address name_proxy_address(__u32 slot, const struct address *asked)
+{
+	__u32 number = name_is_synthetic(asked) ? ADDRESS_BE32(asked->word[3]) : 0;
+
+	return address_of_ipv4(ADDRESS_BE32(OS_PROXY_IPV4 +
+					    (slot & (OS_SLOTS_MAX - 1)) * OS_PROXY_SPREAD +
+					    (number & (OS_PROXY_SPREAD - 1))));
 }
 
 /* 127.0.0.1 or ::1: where a worker is, for who asked for an address of that family. */

@@ -20,6 +20,11 @@ struct egress_question {
 	const struct os_identity *identity;
 	/* Where a connection to a name is already: it may have to end there. NULL = not asked. */
 	const uint8_t *real;
+	/*
+	 * It goes to the proxy (OS_SOCK_PROXY). Where that is not what the policy says of the
+	 * endpoint the answer is OS_REASON_INSPECTED, whichever way round.
+	 */
+	bool proxied;
 };
 
 /* The endpoint that a question is about, whoever asks: its identity is not looked at. */

@@ -238,17 +238,11 @@ static int write_binaries(struct network *network, uint32_t generation,
 }
 
 /* What of the network section the maps do not have. */
-static int tell_report(const struct egress_report *report, const struct binaries_report *binaries,
-		       struct sentences *findings)
+static int tell_report(const struct binaries_report *binaries, struct sentences *findings)
 {
 	int r = 0;
 
-	if (report->names)
-		r = sentences_add(findings,
-				  "%zu endpoints need HTTP inspection, which this version does not "
-				  "have: they stay denied",
-				  report->names);
-	if (!r && binaries->missing)
+	if (binaries->missing)
 		r = sentences_add(
 			findings,
 			"%zu binaries of network_policies do not exist in the sandbox: what "
@@ -307,7 +301,7 @@ int network_write(struct network *network, uint32_t generation, const PB(Compile
 		r = write_binaries(network, generation, policy, root_fd, &binaries, err);
 	if (!r)
 		r = write_names(network, generation, policy, err);
-	if (!r && tell_report(&report, &binaries, findings))
+	if (!r && tell_report(&binaries, findings))
 		r = error_set(err, -ENOMEM, "out of memory");
 	return r;
 }

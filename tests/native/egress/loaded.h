@@ -10,9 +10,10 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-struct loaded; /* one per process */
+#define LOADED_SLOTS 8
 
-/* Load, attach below a new cgroup; two sandboxes, slots 1 and 2. Ends the process on failure. */
+/* Load, attach below a new cgroup; sandboxes of slots 1 to LOADED_SLOTS. Ends the process on
+ * failure. One per process. */
 void loaded_open(void);
 void loaded_close(void);
 
