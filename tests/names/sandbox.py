@@ -114,7 +114,7 @@ class Outside(Agent):
 
 
 class Sandbox(Agent):
-    def __init__(self, world, policy, name="names", wrapper=None):
+    def __init__(self, world, policy, name="names", wrapper=None, **options):
         self.log_path = world.path(name + ".log")
         self.error_path = world.path(name + ".err")
         self.at = 0
@@ -126,7 +126,7 @@ class Sandbox(Agent):
             "--", "/bin/bash", world.path("work", "agent.sh"),
         ]
         with open(self.error_path, "w", encoding="utf-8") as errors:
-            super().__init__(world, argv, stderr=errors)
+            super().__init__(world, argv, stderr=errors, **options)
 
     def log(self):
         if not os.path.exists(self.log_path):

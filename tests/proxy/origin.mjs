@@ -44,14 +44,16 @@ async function gather(request) {
 // Hashed as it comes: it may be a gigabyte.
 async function take(request, response) {
 	const hash = crypto.createHash("sha256");
-	let bytes = 0;
+	let bytes = 0, text = "";
 	for await (const part of request) {
 		hash.update(part);
 		bytes += part.length;
+		if (text.length < 65536)
+			text += part.toString();
 	}
 	const sha256 = hash.digest("hex");
 	const trailers = request.trailers;
-	seen(request, "body", { bytes, sha256, trailers });
+	seen(request, "body", { bytes, sha256, trailers, text: text.length < 65536 ? text : undefined });
 	// Which connection it was, so that a test sees what was reused.
 	answer(request, response, 200, `reached origin ${request.method} ${bytes} bytes ${sha256}\n`,
 		{ "x-connection": String(request.socket?.number) });

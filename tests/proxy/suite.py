@@ -10,28 +10,14 @@ import json
 import re
 import sys
 
-from proxy_world import TRUST, ProxyWorld, sha256
+from agents import ProxySandbox, outside_agent
 from policy import policy
-from rows import CURL, rows
-from sandbox import AT_ONCE_STARTED, Agent, Outside, Sandbox, Tap, left_behind
+from proxy_world import ProxyWorld, sha256
+from rows import rows
+from sandbox import AT_ONCE_STARTED, Tap, left_behind
 
 FIELDS = ("detail", "reason", "policy", "rule", "protocol", "method", "path", "host", "port",
           "binary", "rule_missing", "next_steps")
-Agent.seconds = 90
-
-
-class ProxySandbox(Sandbox):
-    def __init__(self, world, text, name="proxy", *options):
-        path = world.write(name + ".yaml", text)
-        super().__init__(world, path, name,
-                         ["openshell", "run", "--upstream-ca", world.ca, *options])
-
-
-def outside_agent(world):
-    """Trusts by the same variables what the proxy trusts for those inside."""
-    trusted = world.path("work", "outside-ca.pem")
-    return Outside(world, **{name: trusted for name in TRUST})
-
 
 def explained(done):
     """What is wrong with a denial's body, or None."""
