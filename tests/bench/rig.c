@@ -6,9 +6,10 @@
  *
  *	rig POLICY.yaml LISTEN-PORT HOST PORT SERVER-ADDRESS SERVER-PORT [TRUST.pem [CA-OUT.pem]]
  *
- * Clients connect to 127.0.0.1:LISTEN-PORT and speak of HOST:PORT. Requests are told on standard
+ * Clients connect to 127.64.0.1:LISTEN-PORT and speak of HOST:PORT. Requests are told on standard
  * error when RIG_VERBOSE is set.
  */
+#include "abi.h"
 #include "common/cleanup.h"
 #include "common/policy.h"
 #include "common/worker_protocol.h"
@@ -43,7 +44,7 @@ static int listener(uint16_t port)
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
 
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	address.sin_addr.s_addr = htonl(OS_PROXY_IPV4 + 1);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 4096))
 		err(1, "port %u", port);

@@ -176,9 +176,9 @@ static void begin(struct agent *agent, const struct http_head *head, size_t cons
 		return;
 	}
 	h->active = true;
+	wire_take(&agent->wire, consumed);
 	stream->events->on_head(stream->owner, stream, head, h->in.done);
-	if (!agent->wire.closed)
-		wire_used(&agent->wire, consumed);
+	wire_taken(&agent->wire);
 }
 
 /* True: something was done, look again. */

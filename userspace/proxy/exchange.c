@@ -615,7 +615,8 @@ void exchange_answer(struct exchange *ex, const struct exchange_denial *denial)
 	ex->state = EXCHANGE_ANSWER;
 	ex->status = denial->status;
 	ex->error = denial->error;
-	snprintf(ex->verdict.reason, sizeof(ex->verdict.reason), "%s", denial->reason);
+	if (denial->reason != ex->verdict.reason)
+		snprintf(ex->verdict.reason, sizeof(ex->verdict.reason), "%s", denial->reason);
 	telling_request(ex);
 	if (denial_body(ex, denial, &text)) {
 		finish(ex, STREAM_NO_ERROR, STREAM_INTERNAL);

@@ -57,12 +57,12 @@ static int step_plain(struct http1_in *in, struct wire *wire, struct stream *str
 	ssize_t n;
 
 	if (buffered) {
-		data = wire_in(wire);
 		n = (ssize_t)wire_in_size(wire);
 		if ((uint64_t)n > most)
 			n = (ssize_t)most;
 		if (n > STREAM_CHUNK_MAX)
 			n = STREAM_CHUNK_MAX;
+		data = wire_take(wire, (size_t)n);
 	} else {
 		n = wire_read(wire, wire->proxy->scratch,
 			      most < PROXY_SCRATCH ? (size_t)most : PROXY_SCRATCH);
@@ -78,8 +78,7 @@ static int step_plain(struct http1_in *in, struct wire *wire, struct stream *str
 	if (in->body == HTTP_BODY_LENGTH)
 		in->left -= (uint64_t)n;
 	deliver(in, stream, data, (size_t)n, in->body == HTTP_BODY_LENGTH && !in->left);
-	if (buffered && !wire->closed)
-		wire_used(wire, (size_t)n);
+	wire_taken(wire);
 	return 1;
 }
 
@@ -111,6 +110,7 @@ static int step_chunked(struct http1_in *in, struct wire *wire, struct stream *s
 	n = http1_chunks_read(chunks, wire_in(wire), wire_in_size(wire), &piece);
 	if (n < 0)
 		return (int)n;
+	wire_take(wire, (size_t)n);
 	if (piece.size) {
 		if (!stream->events->on_data(stream->owner, stream, (const uint8_t *)piece.data,
 					     piece.size, false))
@@ -118,9 +118,9 @@ static int step_chunked(struct http1_in *in, struct wire *wire, struct stream *s
 		if (wire->closed)
 			return 1;
 	}
-	wire_used(wire, (size_t)n);
 	if (chunks->done)
 		deliver_end(in, stream);
+	wire_taken(wire);
 	return 1;
 }
 

@@ -152,9 +152,9 @@ static bool read_head(struct upstream *upstream)
 			return false;
 		}
 	}
+	wire_take(wire, consumed);
 	stream->events->on_head(stream->owner, stream, head, h->got_head && h->in.done);
-	if (!wire->closed)
-		wire_used(wire, consumed);
+	wire_taken(wire);
 	return !wire->closed;
 }
 

@@ -118,10 +118,17 @@ ssize_t wire_fill(struct wire *wire)
 	return n;
 }
 
-void wire_used(struct wire *wire, size_t size)
+const uint8_t *wire_take(struct wire *wire, size_t size)
 {
+	const uint8_t *data = wire_in(wire);
+
 	wire->in.at += (uint32_t)size;
-	if (wire->in.at == wire->in.end)
+	return data;
+}
+
+void wire_taken(struct wire *wire)
+{
+	if (wire->in.data && wire->in.at == wire->in.end)
 		buffer_drop(wire->proxy, &wire->in);
 }
 

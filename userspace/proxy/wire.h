@@ -79,8 +79,12 @@ static inline size_t wire_in_size(const struct wire *wire)
 	return wire->in.end - wire->in.at;
 }
 
-/* @size bytes of `in` were used. */
-void wire_used(struct wire *wire, size_t size);
+/*
+ * The next @size bytes of `in` are being used: they are not in it any more, but stay where they are
+ * until wire_taken(), which does nothing if the wire was closed meanwhile.
+ */
+const uint8_t *wire_take(struct wire *wire, size_t size);
+void wire_taken(struct wire *wire);
 
 /* Room for @size bytes at the end of `out`, to be added by wire_added(); NULL without memory. */
 uint8_t *wire_room(struct wire *wire, size_t size);
