@@ -60,11 +60,11 @@ static int tls_result(struct conn *conn, bool writing)
 		return 0;
 	case SSL_ERROR_SYSCALL:
 		conn->error = socket_error && socket_error != EAGAIN ? -socket_error : -ECONNRESET;
-		tls_note_failure(conn->ssl, conn->error);
+		tls_note_failure(conn->ssl, conn->error, conn->handshaking);
 		break;
 	default:
 		conn->error = -EPROTO;
-		tls_note_failure(conn->ssl, 0);
+		tls_note_failure(conn->ssl, 0, conn->handshaking);
 	}
 	return conn->error;
 }
@@ -106,7 +106,7 @@ static int connected(struct conn *conn)
 {
 	if (send(conn->fd, "", 0, SEND_FLAGS) < 0)
 		return socket_error(conn) == -EAGAIN ? 0 : conn->error;
-	conn->handshaking = false;
+	conn->handshaking = conn->want_write_to_read = false;
 	return 1;
 }
 

@@ -61,7 +61,7 @@ int tls_connect(struct tls *tls, int fd, const char *host, uint16_t port, bool o
  * For conn.h: note why an operation on @ssl failed, from OpenSSL's queue, which it empties;
  * @error: a negative errno where the socket failed, or 0.
  */
-void tls_note_failure(SSL *ssl, int error);
+void tls_note_failure(SSL *ssl, int error, bool handshaking);
 
 /*
  * Why it failed, as the end of a sentence: "the certificate has expired". Into @buf, which it

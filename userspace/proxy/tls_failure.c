@@ -53,7 +53,7 @@ static const struct {
 	{SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN, "the other side refused our certificate"},
 };
 
-void tls_note_failure(SSL *ssl, int error)
+void tls_note_failure(SSL *ssl, int error, bool handshaking)
 {
 	struct tls_peer *peer = tls_peer_of(ssl);
 	unsigned long reason = ERR_peek_error();
@@ -61,6 +61,7 @@ void tls_note_failure(SSL *ssl, int error)
 	if (!peer->reason && !peer->error) {
 		peer->reason = reason;
 		peer->error = error;
+		peer->shaken = !handshaking;
 	}
 	ERR_clear_error();
 }
@@ -123,7 +124,7 @@ const char *tls_failure(SSL *ssl, char *buf, size_t size)
 			 "the server wants a client certificate: such an endpoint needs "
 			 "`tls: skip`");
 	else
-		snprintf(buf, size, "%s failed: %s",
-			 SSL_is_init_finished(ssl) ? "TLS" : "handshake", handshake_sentence(peer));
+		snprintf(buf, size, "%s failed: %s", peer->shaken ? "TLS" : "handshake",
+			 handshake_sentence(peer));
 	return buf;
 }

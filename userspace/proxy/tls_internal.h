@@ -11,6 +11,7 @@ struct tls_peer {
 	struct tls *tls;
 	bool offer_h2;
 	bool wants_certificate; /* the server asked for one */
+	bool shaken;		/* it failed after the handshake */
 	bool other_name;	/* the agent's SNI was another host */
 	uint16_t port;
 	uint32_t trust;	      /* which trust it began with */
