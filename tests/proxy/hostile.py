@@ -23,8 +23,6 @@ import sys
 import threading
 import time
 
-seen, certificate, address = sys.argv[1:4]
-
 BODY = b"".join(b"%03d," % i for i in range(16))
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s" % (
     len(BODY), BODY)
@@ -59,6 +57,8 @@ def reset(connection):
 
 
 class Client:
+    seen = None  # path of the log
+
     def __init__(self, connection):
         self.connection = connection
         self.data = b""
@@ -89,7 +89,7 @@ class Client:
         while line := self.line():
             key, _, value = line.partition(":")
             fields[key.lower()] = value.strip()
-        with open(seen, "a", encoding="utf-8") as out:
+        with open(self.seen, "a", encoding="utf-8") as out:
             out.write(json.dumps({"host": fields.get("host", "").partition(":")[0], "what":
                                   "request", "method": method, "url": path,
                                   "headers": fields}) + "\n")
@@ -139,7 +139,7 @@ class Client:
             self.connection.close()
 
 
-def listen(port, context):
+def listen(address, port, context):
     server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     server.bind((address, port))
@@ -154,10 +154,11 @@ def listen(port, context):
 
 
 def main():
+    Client.seen, certificate, address = sys.argv[1:4]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     for port, tls in ((80, None), (443, context)):
-        threading.Thread(target=listen, args=(port, tls), daemon=True).start()
+        threading.Thread(target=listen, args=(address, port, tls), daemon=True).start()
     time.sleep(0.1)
     print("ready", flush=True)
     threading.Event().wait()

@@ -72,7 +72,7 @@ class ProxyWorld(World):
 
     def files(self):
         super().files()
-        for name in ("raw.py", "client.mjs", "grpc_echo.py"):
+        for name in ("raw.py", "stress.py", "client.mjs", "grpc_echo.py"):
             target = self.path("work", name)
             shutil.copy(os.path.join(HERE, name), target)
             os.chown(target, UID, UID)
