@@ -11,6 +11,8 @@
 
 #include <string.h>
 
+#define DISCARD_MAX 65536 /* bytes of a body that nobody wanted, so that its connection goes on */
+
 static struct agent *agent_of(struct stream *stream)
 {
 	return (struct agent *)((char *)stream - offsetof(struct agent, http1.stream));
@@ -28,6 +30,12 @@ void agent_http1_end(struct agent *agent)
 	stream->events->on_closed(stream->owner, stream, STREAM_CONNECT);
 }
 
+/* What is left of the request's body is short, and sure to come. */
+static bool may_discard(const struct agent_http1 *h)
+{
+	return h->in.body == HTTP_BODY_LENGTH && h->in.left <= DISCARD_MAX && !h->waits;
+}
+
 /* A final response begins: how its body is delimited toward this client. */
 static void frame(struct agent *agent, struct http_head *head, bool end)
 {
@@ -39,7 +47,8 @@ static void frame(struct agent *agent, struct http_head *head, bool end)
 	}
 	if (head->body == HTTP_BODY_CHUNKED || head->body == HTTP_BODY_CLOSE)
 		head->body = h->old ? HTTP_BODY_CLOSE : HTTP_BODY_CHUNKED;
-	if (head->body == HTTP_BODY_CLOSE || !h->in.done || agent->no_more)
+	if (head->body == HTTP_BODY_CLOSE || agent->no_more ||
+	    (!h->in.done && !may_discard(h)))
 		h->keep_alive = false;
 	head->keep_alive = h->keep_alive;
 	head->version = 11;
@@ -61,6 +70,7 @@ static int send_head(struct stream *stream, const struct http_head *head, bool e
 
 	if (head->status < 200 && head->status != 101 && h->old)
 		return 0;
+	h->waits &= head->status != 100;
 	http_head_copy(&framed, head);
 	if (head->status == 101) {
 		framed.upgrade = true;
@@ -119,7 +129,8 @@ static void release(struct stream *stream, enum stream_error error)
 		agent_close(agent, true);
 		return;
 	}
-	if (!h->keep_alive || !h->in.done)
+	h->discards = h->keep_alive && !h->in.done && may_discard(h);
+	if (!h->keep_alive || (!h->in.done && !h->discards))
 		agent->no_more = true;
 	agent->wire.deadline = agent->wire.proxy->now + PROXY_IDLE_TIMEOUT;
 	wire_schedule(&agent->wire);
@@ -132,6 +143,29 @@ static const struct stream_ops ops = {
 	.resume = resume,
 	.release = release,
 };
+
+static bool throw_away(void *owner, struct stream *stream, const uint8_t *data, size_t size,
+		       bool end)
+{
+	return true;
+}
+
+static const struct stream_events discarding = {.on_data = throw_away};
+
+/* True: look again. */
+static bool discard(struct agent *agent)
+{
+	struct agent_http1 *h = &agent->http1;
+	struct stream stream = {.events = &discarding};
+	int r;
+
+	h->in.paused = false;
+	r = http1_in_step(&h->in, &agent->wire, &stream);
+	if (r < 0)
+		agent_close(agent, true);
+	h->discards = !h->in.done;
+	return r > 0;
+}
 
 /* What is no request gets an answer, and is the last that is read of this connection. */
 static void refuse(struct agent *agent, const struct http1_problem *problem)
@@ -167,6 +201,8 @@ static void begin(struct agent *agent, const struct http_head *head, size_t cons
 	h->keep_alive = head->keep_alive;
 	h->old = head->version == 10;
 	h->to_head = text_is(head->method, "HEAD");
+	h->waits = head->expect_continue;
+	h->discards = false;
 	h->out = (struct http1_out){};
 	*stream = (struct stream){.ops = &ops};
 	agent->requests++;
@@ -237,6 +273,11 @@ void agent_http1_ready(struct agent *agent)
 		if (!r && h->active && h->out.blocked) {
 			h->out.blocked = false;
 			stream->events->on_writable(stream->owner, stream);
+			continue;
+		}
+		if (h->discards) {
+			if (!discard(agent))
+				return;
 			continue;
 		}
 		if (!h->active) {

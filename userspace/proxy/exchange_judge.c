@@ -14,9 +14,8 @@
 
 #define PB(name) Openshell__Compiled__V1__##name
 
-#define CREDENTIAL_BODY_MAX (256u << 10) /* policy.md, "Credentials" */
-#define SIGNED_BODY_MAX	    (16u << 20)
-#define SCRATCH_EXTRA	    65536
+#define SIGNED_BODY_MAX (16u << 20)
+#define SCRATCH_EXTRA	65536
 
 static void answer(struct exchange *ex, uint16_t status, const char *error, const char *reason)
 {
@@ -134,6 +133,7 @@ static bool passes(struct exchange *ex)
 
 static struct credential_scope scope_of(const struct exchange *ex)
 {
+	const struct http_field *type = http_field_find(&ex->request, "content-type");
 	const PB(Endpoint) *endpoint = endpoint_of(ex);
 
 	return (struct credential_scope){
@@ -141,6 +141,7 @@ static struct credential_scope scope_of(const struct exchange *ex)
 		.port = ex->origin->port,
 		.path = ex->target.path,
 		.provider = endpoint ? endpoint->credential_provider : "",
+		.content_type = type ? type->value : TEXT(""),
 	};
 }
 
@@ -246,7 +247,9 @@ static size_t gather_size(struct exchange *ex)
 		most = ex->verdict.body_max;
 	if (!ex->has_body)
 		return most;
-	ex->gather_credentials = l7 && l7->request_body_credential_rewrite;
+	/* In what is compressed nothing can be found. */
+	ex->gather_credentials = l7 && l7->request_body_credential_rewrite &&
+				 !http_field_find(&ex->request, "content-encoding");
 	ex->gather_middleware = ex->origin->has_middleware;
 	ex->sign = l7 && sigv4_needs_body(l7);
 	if (ex->gather_credentials && most < CREDENTIAL_BODY_MAX)
