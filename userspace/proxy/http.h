@@ -33,12 +33,12 @@ struct text {
 
 static inline bool text_is(struct text text, const char *string)
 {
-	return text.size == strlen(string) && !memcmp(text.data, string, text.size);
+	return text.size == strlen(string) && (!text.size || !memcmp(text.data, string, text.size));
 }
 
 static inline bool text_equal(struct text a, struct text b)
 {
-	return a.size == b.size && !memcmp(a.data, b.data, a.size);
+	return a.size == b.size && (!a.size || !memcmp(a.data, b.data, a.size));
 }
 
 struct http_field {

@@ -104,6 +104,24 @@ static void read_te(struct text value, struct http1_facts *facts)
 			facts->te_trailers = true;
 }
 
+/* A token in lower case, eight bytes at a time: all are ASCII, so that no sum carries over. */
+static void make_lower(uint8_t *p, size_t size)
+{
+	const uint64_t ones = 0x0101010101010101u;
+
+	for (; size >= 8; p += 8, size -= 8) {
+		uint64_t word, from_a, after_z;
+
+		memcpy(&word, p, sizeof(word));
+		from_a = word + ones * (0x80 - 'A');
+		after_z = word + ones * (0x80 - 'Z' - 1);
+		word |= ((from_a ^ after_z) & ones * 0x80) >> 2;
+		memcpy(p, &word, sizeof(word));
+	}
+	for (size_t i = 0; i < size; i++)
+		p[i] = http1_lower(p[i]);
+}
+
 int http1_facts_gather(uint8_t *data, struct http1_lines *lines, struct http1_facts *ret_facts,
 		       struct http1_problem *ret_problem)
 {
@@ -114,12 +132,10 @@ int http1_facts_gather(uint8_t *data, struct http1_lines *lines, struct http1_fa
 	*ret_facts = (struct http1_facts){0};
 	for (uint16_t i = 0; i < lines->count; i++) {
 		struct http1_line *line = &lines->line[i];
-		uint8_t *name = data + line->name;
 		enum http1_special special;
 		struct text value;
 
-		for (uint16_t k = 0; k < line->name_size; k++)
-			name[k] = http1_lower(name[k]);
+		make_lower(data + line->name, line->name_size);
 		special = http1_special_of(text_at(data, line->name, line->name_size));
 		if (special == HTTP1_ORDINARY)
 			continue;

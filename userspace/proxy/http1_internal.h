@@ -7,6 +7,7 @@
 
 #include "proxy/http1.h"
 
+#include <endian.h>
 #include <errno.h>
 
 enum http1_class {
@@ -45,14 +46,22 @@ static inline const uint8_t *http1_skip_value(const uint8_t *p, const uint8_t *e
 	const uint64_t ones = 0x0101010101010101u;
 
 	while (end - p >= 8) {
-		uint64_t word, control, delete;
+		uint64_t word, control, delete, found;
 
 		memcpy(&word, p, sizeof(word));
+		word = le64toh(word);
+		/* Exact up to the first that is found: only there a subtraction borrows. */
 		control = (word - ones * 0x20) & ~word;
 		delete = ((word ^ ones * 0x7f) - ones) & ~(word ^ ones * 0x7f);
-		if ((control | delete) & ones * 0x80)
-			break;
-		p += 8;
+		found = (control | delete) & ones * 0x80;
+		if (!found) {
+			p += 8;
+			continue;
+		}
+		p += __builtin_ctzll(found) / 8;
+		if (*p != '\t')
+			return p;
+		p++;
 	}
 	return http1_skip(p, end, HTTP1_VALUE);
 }
