@@ -94,25 +94,6 @@ static const struct policy_object object_profile = {
 		 AT(provider_profile, named_variables)},
 		{}}};
 
-bool provider_key_is_valid(const char *name)
-{
-	size_t len = strlen(name);
-
-	return len && len <= PROFILE_KEY_MAX && !(name[0] >= '0' && name[0] <= '9') &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") ==
-		       len;
-}
-
-bool provider_key_is_ambiguous(const char *name)
-{
-	if (name[0] == 'v') {
-		size_t digits = strspn(name + 1, "0123456789");
-
-		return digits && name[1 + digits] == '_';
-	}
-	return name[0] == 's' && strspn(name + 1, "0123456789abcdef") == 64 && name[65] == '_';
-}
-
 static void check_key(const struct policy_string *key, struct diagnostics *diag)
 {
 	if (!key->value)
@@ -121,7 +102,7 @@ static void check_key(const struct policy_string *key, struct diagnostics *diag)
 		policy_error(diag, key->at, "profile.variable",
 			     "'%s' cannot name a credential's variable: letters, digits and '_', "
 			     "no digit first, at most %d",
-			     key->value, PROFILE_KEY_MAX);
+			     key->value, PROVIDER_KEY_MAX);
 	else if (!strncmp(key->value, "OPENSHELL_", 10))
 		policy_error(diag, key->at, "profile.variable",
 			     "'%s': names that start with OPENSHELL_ are ours", key->value);

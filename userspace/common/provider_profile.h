@@ -8,12 +8,12 @@
 #pragma once
 
 #include "common/policy.h"
+#include "common/provider_key.h"
 
 #define PROFILE_CREDENTIALS_MAX 16
 #define PROFILE_VARIABLES_MAX	8 /* that one credential is looked for in */
 #define PROFILE_BINDINGS_MAX	64
-#define PROFILE_NAME_MAX	64  /* bytes of a type, an alias, a provider's name */
-#define PROFILE_KEY_MAX		128 /* bytes of a variable's name */
+#define PROFILE_NAME_MAX	64 /* bytes of a type, an alias, a provider's name */
 
 struct profile_credential {
 	struct policy_head head;
@@ -68,15 +68,6 @@ int provider_profile_find(const char *directory, const char *type,
  * in the source tree that it was built in. -ENOENT.
  */
 int provider_profile_directory(char *buf, size_t size, struct error *err);
-
-/* Whether @name can name an environment variable: letters, digits and `_`, no digit first. */
-bool provider_key_is_valid(const char *name);
-
-/*
- * Whether @name reads like the revision or the token that a placeholder may carry before its key
- * (`v12_`, `s<64 hex>_`): then it could not be told which variable is meant.
- */
-bool provider_key_is_ambiguous(const char *name);
 
 static inline void cleanup_provider_profile_freep(struct provider_profile **profile)
 {

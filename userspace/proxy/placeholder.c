@@ -7,9 +7,10 @@
 
 #define BASIC_MAX 16384 /* bytes of user and password together */
 
-static bool text_suspect(struct text text)
+static inline bool text_suspect(struct text text)
 {
-	return text.size && credentials_suspect((const uint8_t *)text.data, text.size);
+	return text.size >= PLACEHOLDER_SUSPECT &&
+	       credentials_suspect((const uint8_t *)text.data, text.size);
 }
 
 /* Where none is replaced, also what a server or a codec would have folded is one. */
@@ -94,10 +95,10 @@ static struct text basic_of(const struct http_field *field)
 	struct text value = field->value;
 	uint32_t i = 5;
 
-	if ((!text_is(field->name, "authorization") &&
-	     !text_is(field->name, "proxy-authorization")) ||
-	    value.size < 6 || strncasecmp(value.data, "basic", 5) ||
-	    (value.data[5] != ' ' && value.data[5] != '\t'))
+	if (value.size < 6 ||
+	    (!text_equal(field->name, TEXT("authorization")) &&
+	     !text_equal(field->name, TEXT("proxy-authorization"))) ||
+	    strncasecmp(value.data, "basic", 5) || (value.data[5] != ' ' && value.data[5] != '\t'))
 		return (struct text){};
 	while (i < value.size && (value.data[i] == ' ' || value.data[i] == '\t'))
 		i++;
@@ -168,6 +169,18 @@ static uint32_t path_size(struct text target)
 	return query ? (uint32_t)(query - target.data) : target.size;
 }
 
+/* What nearly every head is. */
+static bool is_clean(const struct http_head *head)
+{
+	if (text_suspect(head->target) ||
+	    (head->target.size && memchr(head->target.data, '%', head->target.size)))
+		return false;
+	for (uint16_t i = 0; i < head->fields; i++)
+		if (text_suspect(head->field[i].value) || basic_of(&head->field[i]).size)
+			return false;
+	return true;
+}
+
 int credentials_rewrite_head(const struct credentials *credentials,
 			     const struct credential_scope *scope, struct http_head *head,
 			     struct arena *arena, bool *ret_changed)
@@ -179,6 +192,10 @@ int credentials_rewrite_head(const struct credentials *credentials,
 
 	if (is_misplaced(head))
 		return -EACCES;
+	if (is_clean(head)) {
+		*ret_changed = false;
+		return 0;
+	}
 	for (uint16_t i = 0; i < head->fields; i++)
 		values[i] = (struct text){};
 	r = placeholder_replace_encoded(credentials, scope, head->target, path_size(head->target),

@@ -20,6 +20,7 @@
 
 #include "common/arena.h"
 #include "common/error.h"
+#include "common/provider_key.h"
 #include "proxy/http.h"
 #include "worker_bundle.pb-c.h"
 
@@ -32,7 +33,7 @@
 #define CREDENTIAL_VALUE_MAX	16384	     /* bytes of a secret */
 #define CREDENTIAL_BODY_MAX	(256u << 10) /* of a body that is searched */
 #define CREDENTIAL_BODY_OUT_MAX (1u << 20)   /* of what it becomes */
-#define CREDENTIAL_KEY_MAX	128	     /* bytes of a KEY; a longer one is unknown */
+#define CREDENTIAL_KEY_MAX	PROVIDER_KEY_MAX
 
 struct credentials;
 

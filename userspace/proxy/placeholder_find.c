@@ -7,9 +7,8 @@ static const char dashes[] = "OPENSHELL-RESOLVE-ENV-";
 _Static_assert(sizeof(colons) - 1 == PLACEHOLDER_PREFIX, "see PLACEHOLDER_PREFIX");
 _Static_assert(sizeof(dashes) - 1 == PLACEHOLDER_PREFIX, "see PLACEHOLDER_PREFIX");
 
-#define SUSPECT_SIZE 17 /* `openshell?resolve` */
-#define WINDOW	     16
-#define REACH	     9 /* from the first letter to the `:` or `-` */
+#define WINDOW 16
+#define REACH  9 /* from the first letter to the `:` or `-` */
 
 typedef uint8_t bytes16 __attribute__((vector_size(WINDOW), aligned(1), may_alias));
 typedef uint64_t words2 __attribute__((vector_size(WINDOW)));
@@ -18,19 +17,18 @@ static bool is_suspect(const uint8_t *data)
 {
 	static const uint8_t letters[] = "openshell?resolve";
 
-	for (size_t i = 0; i < SUSPECT_SIZE; i++)
+	for (size_t i = 0; i < PLACEHOLDER_SUSPECT; i++)
 		if (i == REACH ? data[i] != ':' && data[i] != '-' : (data[i] | 0x20) != letters[i])
 			return false;
 	return true;
 }
 
-/* Whether one of WINDOW places has three of the letters; reads WINDOW + REACH bytes. */
-static bool window_may(const uint8_t *data)
+/* Whether `l:` or `l-` ends one of WINDOW places; reads WINDOW + REACH bytes. */
+static inline bool window_may(const uint8_t *data)
 {
-	bytes16 first = *(const bytes16 *)data | 0x20;
 	bytes16 ninth = *(const bytes16 *)(data + 8) | 0x20;
 	bytes16 mark = *(const bytes16 *)(data + REACH);
-	words2 hit = (words2)((first == 'o') & (ninth == 'l') & ((mark == ':') | (mark == '-')));
+	words2 hit = (words2)((ninth == 'l') & ((mark == ':') | (mark == '-')));
 
 	return hit[0] | hit[1];
 }
@@ -39,9 +37,9 @@ bool credentials_suspect(const uint8_t *data, size_t size)
 {
 	size_t places;
 
-	if (size < SUSPECT_SIZE)
+	if (size < PLACEHOLDER_SUSPECT)
 		return false;
-	places = size - SUSPECT_SIZE + 1;
+	places = size - PLACEHOLDER_SUSPECT + 1;
 	if (size < WINDOW + REACH) {
 		for (size_t i = 0; i < places; i++)
 			if (is_suspect(data + i))

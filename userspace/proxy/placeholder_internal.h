@@ -10,6 +10,8 @@
 
 /* Both prefixes, `openshell:resolve:env:` and `OPENSHELL-RESOLVE-ENV-`, are as long. */
 #define PLACEHOLDER_PREFIX 22
+/* `openshell?resolve`: shorter texts need not be looked at. */
+#define PLACEHOLDER_SUSPECT 17
 
 struct placeholder {
 	size_t start, end; /* in the text, with what is replaced along with it */

@@ -2,7 +2,7 @@
 #include "common/cleanup.h"
 #include "common/policy_glob.h"
 #include "common/policy_host.h"
-#include "common/provider_profile.h"
+#include "common/provider_key.h"
 #include "proxy/placeholder_internal.h"
 
 #include <stdlib.h>
