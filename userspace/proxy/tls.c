@@ -208,23 +208,6 @@ static SSL_CTX *server_context(void)
 	return ctx;
 }
 
-int tls_prepare(void)
-{
-	SSL_CTX *agent = NULL, *server = NULL;
-	int r = start();
-
-	if (r)
-		return r;
-	agent = agent_context();
-	server = server_context();
-	if (!agent || !server)
-		r = -EIO;
-	SSL_CTX_free(agent);
-	SSL_CTX_free(server);
-	ERR_clear_error();
-	return r;
-}
-
 static int make(struct tls *tls, struct tls_ca *ca)
 {
 	int r = tls_leaves_new(ca, TLS_LEAF_HOSTS, &tls->leaves);
@@ -272,6 +255,27 @@ void tls_free(struct tls *tls)
 	tls_sessions_free(tls->sessions);
 	tls_leaves_free(tls->leaves);
 	free(tls);
+}
+
+/* One of each is made, and forgotten: what they have OpenSSL look up stays. */
+int tls_prepare(void)
+{
+	struct tls_ca_store *store = NULL;
+	struct tls_ca *ca = NULL;
+	struct tls *tls = NULL;
+	X509 *leaf;
+	int r = tls_ca_store_new(&store);
+
+	if (!r)
+		r = tls_ca_open(store, &ca);
+	if (!r)
+		r = tls_new(ca, &tls, NULL);
+	if (!r)
+		r = tls_leaves_get(tls->leaves, "localhost", time(NULL), &leaf);
+	tls_free(tls);
+	tls_ca_free(ca);
+	tls_ca_store_free(store);
+	return r;
 }
 
 int tls_trust(struct tls *tls, const uint8_t *pem, size_t size, size_t *ret_count,
