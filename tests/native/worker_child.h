@@ -127,7 +127,7 @@ static inline void worker_child_sockets(struct worker_child *w)
 {
 	int size = 8 << 20;
 
-	for (int i = 0; i < WORKER_SOCKETS; i++) {
+	for (int i = 0; i <= ASK6; i++) {
 		bool udp = i == UDP4 || i == UDP6;
 
 		w->socket[i] = bound_socket(i == UDP6 || i == TCP6 || i == ASK6,

@@ -134,6 +134,11 @@ static int start_sandbox(struct run *run, const struct kernel *kernel, struct lo
 
 	if (r)
 		return r;
+	if (run->providers) {
+		spec.credentials = (const Openshell__Worker__V1__Credential *const *)
+					   run->providers->credentials;
+		spec.credentials_len = run->providers->n_credentials;
+	}
 	for (int i = 0; i < 3; i++)
 		spec.stdio[i] = relay_agent_fd(loop->relay, i);
 	spec.terminal = relay_terminal(loop->relay);

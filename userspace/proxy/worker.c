@@ -81,8 +81,12 @@ static int add_socket(struct worker *w, uint32_t socket, int fd)
 	case WORKER_SOCKET_DNS_TCP4:
 	case WORKER_SOCKET_DNS_TCP6:
 		return dns_tcp_add(w->tcp, fd);
-	default:
+	case WORKER_SOCKET_ASK4:
+	case WORKER_SOCKET_ASK6:
 		return ask_relay_add(w->relay, fd);
+	default:
+		/* Of the proxy; its connections wait in the listener's queue until it is there. */
+		return 0;
 	}
 }
 
@@ -126,7 +130,8 @@ static int hear(struct worker *w)
 		r = worker_message_receive(w->channel, WORKER_TO_WORKER, &message, &fd, 1, &fds);
 		if (r <= 0)
 			return r == -EAGAIN ? 1 : r;
-		if (fds && message.header.kind != WORKER_FLOW) {
+		if (fds && message.header.kind != WORKER_FLOW &&
+		    message.header.kind != WORKER_POLICY) {
 			safe_close(fd);
 			return -EBADMSG;
 		}
@@ -139,6 +144,10 @@ static int hear(struct worker *w)
 			break;
 		case WORKER_FLUSH:
 			responder_flush(w->responder);
+			break;
+		case WORKER_POLICY:
+			/* Nobody here reads it yet. */
+			safe_close(fd);
 			break;
 		}
 		if (r < 0)

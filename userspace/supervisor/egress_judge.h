@@ -16,20 +16,20 @@ struct egress_question {
 	uint32_t slot, generation;
 	uint8_t address[16]; /* as the agent gave it, v4-mapped; synthetic ones as OS_SYNTHETIC_* */
 	uint16_t port;	     /* host order */
+	/* It goes to the proxy: where that is otherwise the answer is OS_REASON_INSPECTED. */
+	bool proxied;
 	const struct os_identity *identity;
 	/* Where a connection to a name is already: it may have to end there. NULL = not asked. */
 	const uint8_t *real;
-	/*
-	 * It goes to the proxy (OS_SOCK_PROXY). Where that is not what the policy says of the
-	 * endpoint the answer is OS_REASON_INSPECTED, whichever way round.
-	 */
-	bool proxied;
 };
 
-/* 0 or an enum os_reason. @ret_endpoint: its index, or OS_EVENT_NO_ENDPOINT. May be NULL. */
-uint32_t egress_judge(const struct kernel *kernel, const struct egress_question *question,
-		      uint32_t *ret_endpoint);
+/* The endpoint that a question is about, whoever asks: its identity is not looked at. */
+bool egress_find(const struct kernel *kernel, const struct egress_question *question,
+		 struct os_endpoint *ret_endpoint);
 
-/* The same, with those of the endpoint's rules that the caller satisfies. */
-uint32_t egress_judge_rules(const struct kernel *kernel, const struct egress_question *question,
-			    uint32_t *ret_endpoint, struct os_rule_mask *ret_rules);
+/*
+ * 0 or an enum os_reason. @ret_endpoint: its index, or OS_EVENT_NO_ENDPOINT. @ret_rules: of the
+ * endpoint's rules, those whose binaries the caller is among. Either may be NULL.
+ */
+uint32_t egress_judge(const struct kernel *kernel, const struct egress_question *question,
+		      uint32_t *ret_endpoint, struct os_rule_mask *ret_rules);

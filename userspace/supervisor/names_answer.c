@@ -284,6 +284,8 @@ static bool in_use(struct names *names, const struct name *name, uint64_t now)
 	const struct names_maps maps = names_maps_of(names, names->now.generation);
 	uint64_t used = names->audit ? names_maps_used(&maps, name->number, 0) : 0;
 
+	if (name->used > used)
+		used = name->used;
 	if (names_index_find(&names->index, name->text, &names->ports))
 		return false;
 	for (size_t i = 0; i < names->ports.len && now >= used + USE_SECONDS * SECOND; i++) {

@@ -198,7 +198,7 @@ static bool is_admitted(const struct revoke *revoke, const struct os_sock *sock,
 	if (!question.port || sock->flags & OS_SOCK_DNS || sock->stamp.state == OS_SOCK_LOOPBACK ||
 	    address_is_loopback(&address))
 		return true;
-	reason = egress_judge(revoke->options.kernel, &question, NULL);
+	reason = egress_judge(revoke->options.kernel, &question, NULL, NULL);
 	/* Whoever waits for a verdict waits on; the proxy asks again whose a connection is. */
 	return reason == OS_REASON_NONE ||
 	       (reason == OS_REASON_ASK && sock->flags & (OS_SOCK_ASK | OS_SOCK_PROXY));

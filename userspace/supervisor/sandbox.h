@@ -14,6 +14,7 @@
 #include "supervisor/network.h"
 #include "supervisor/resolve.h"
 #include "supervisor/slot.h"
+#include "worker_bundle.pb-c.h"
 
 #include <stdbool.h>
 
@@ -34,6 +35,9 @@ struct sandbox_spec {
 	bool require_lsm;     /* refuse the weaker backend */
 	bool gpu;
 	struct limits limits;
+	/* secrets for the worker's bundle, and where they may go: sorted by (provider, key) */
+	const Openshell__Worker__V1__Credential *const *credentials;
+	size_t credentials_len;
 	const struct network_sink *sink; /* borrowed for the sandbox's life; NULL = nobody */
 };
 
