@@ -57,11 +57,13 @@ static void add_binary(const struct kernel *kernel, const struct egress_question
 	endpoint_add_binary(caller, known ? &binary : NULL, image->changed);
 }
 
-static void common_rules(const struct os_rule_mask *a, const struct os_rule_mask *b,
-			 struct os_rule_mask *ret_common)
+/* Who was sent the other way than the endpoint's is not admitted. */
+static uint32_t inspected(const struct egress_question *q, const struct os_endpoint *endpoint,
+			  uint32_t reason)
 {
-	for (size_t i = 0; i < OS_RULE_WORDS; i++)
-		ret_common->word[i] = a->word[i] & b->word[i];
+	if (reason != OS_REASON_NONE && reason != OS_REASON_ASK)
+		return reason;
+	return (endpoint->verdict == OS_VERDICT_PROXY) == q->proxied ? reason : OS_REASON_INSPECTED;
 }
 
 uint32_t egress_judge(const struct kernel *kernel, const struct egress_question *question,
@@ -81,8 +83,6 @@ uint32_t egress_judge(const struct kernel *kernel, const struct egress_question 
 		return OS_REASON_NO_ENDPOINT;
 	if (ret_endpoint)
 		*ret_endpoint = endpoint.endpoint;
-	if (endpoint.verdict != (question->proxied ? OS_VERDICT_PROXY : OS_VERDICT_DIRECT))
-		return OS_REASON_NO_ENDPOINT;
 	if (identity_file_is_none(&identity->exe.file))
 		return OS_REASON_IDENTITY;
 	add_binary(kernel, question, &every, &caller);
@@ -91,10 +91,8 @@ uint32_t egress_judge(const struct kernel *kernel, const struct egress_question 
 	for (uint32_t i = 0; i < OS_ANCESTORS_MAX && i < identity->ancestors; i++)
 		add_binary(kernel, question, &identity->ancestor[i], &caller);
 	if (ret_rules)
-		common_rules(&endpoint.rules, &caller.rules, ret_rules);
-	/* That it is the right kind of endpoint is known: what is left is who may. */
-	endpoint.verdict = OS_VERDICT_DIRECT;
-	reason = endpoint_decide(&endpoint, &caller);
+		endpoint_mask_common(&endpoint.rules, &caller.rules, ret_rules);
+	reason = inspected(question, &endpoint, endpoint_decide(&endpoint, &caller));
 	if (reason == OS_REASON_NONE && !keeps(kernel, question, endpoint.limits))
 		return OS_REASON_STALE_NAME;
 	return reason;

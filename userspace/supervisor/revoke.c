@@ -191,6 +191,7 @@ static bool is_admitted(const struct revoke *revoke, const struct os_sock *sock,
 	memcpy(&address, rewritten ? sock->asked : sock->address, sizeof(address));
 	question.port = rewritten ? sock->asked_port : sock->port;
 	question.proxied = sock->flags & OS_SOCK_PROXY;
+	/* Where a name really is counts for who goes there himself. */
 	if (rewritten && !(sock->flags & (OS_SOCK_ASK | OS_SOCK_PROXY)))
 		question.real = sock->address;
 	memcpy(question.address, &address, sizeof(question.address));
@@ -198,7 +199,9 @@ static bool is_admitted(const struct revoke *revoke, const struct os_sock *sock,
 	    address_is_loopback(&address))
 		return true;
 	reason = egress_judge(revoke->options.kernel, &question, NULL, NULL);
-	return reason == OS_REASON_NONE || (reason == OS_REASON_ASK && sock->flags & OS_SOCK_ASK);
+	/* Whoever waits for a verdict waits on; the proxy asks again whose a connection is. */
+	return reason == OS_REASON_NONE ||
+	       (reason == OS_REASON_ASK && sock->flags & (OS_SOCK_ASK | OS_SOCK_PROXY));
 }
 
 static int destroy(const struct revoke *revoke, const struct inet_diag_msg *diag)

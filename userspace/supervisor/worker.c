@@ -26,9 +26,6 @@
 #define TELL_RATE     128
 #define BATCH	      64 /* messages of one process before the others' turn, and the caller's */
 
-/* Of kernel.h, where the programs that redirect are there. */
-int kernel_set_listener(const struct kernel *kernel, uint32_t slot, int fd) __attribute__((weak));
-
 uint64_t worker_now(void)
 {
 	struct timespec ts;
@@ -364,8 +361,6 @@ static int publish(struct worker *worker, struct error *err)
 		return error_set(err, r, "map os_worker takes no more entries: %s", strerror(-r));
 	worker->published = true;
 	/* It goes out of the map by itself when it is closed. */
-	if (!kernel_set_listener)
-		return 0;
 	r = kernel_set_listener(worker->options.kernel, worker->options.slot,
 				worker_sockets_proxy(&worker->sockets));
 	return r ? error_set(err, r, "map os_listener does not take the proxy's socket: %s",
