@@ -123,31 +123,6 @@ static __always_inline int has_proxy(__u32 slot)
 }
 
 /*
- * A name that the proxy is to connect to is in use: its addresses are looked up again in time. It
- * may have them in the other family only.
- */
-static __always_inline void use_name(const struct destination *to)
-{
-	struct os_name_key key = {
-		.slot = to->slot,
-		.generation = to->generation,
-		.port = to->port,
-	};
-	struct os_name *name;
-
-	__builtin_memcpy(key.address, &to->address, sizeof(key.address));
-	name = bpf_map_lookup_elem(&os_name, &key);
-	if (!name) {
-		struct address other = name_other_family(&to->address);
-
-		__builtin_memcpy(key.address, &other, sizeof(key.address));
-		name = bpf_map_lookup_elem(&os_name, &key);
-	}
-	if (name)
-		name->used = bpf_ktime_get_boot_ns();
-}
-
-/*
  * An endpoint whose content decides, and what the rules say of the caller: to the proxy, if that
  * can read it and is there. In audit mode everybody goes there, and what cannot goes as ever. Out
  * of line, so that the verifier does not follow the rest of the caller once for each way.
@@ -164,8 +139,6 @@ __attribute__((noinline)) int egress_to_proxy(struct question *q, __u32 reason)
 		q->flags = OS_SOCK_PROXY;
 		if (reason == OS_REASON_ASK && q->policy.mode == OS_MODE_ENFORCE)
 			q->flags |= OS_SOCK_ASK;
-		if (name_is_synthetic(&q->to.address))
-			use_name(&q->to);
 		return reason;
 	}
 	q->to.verdict = OS_VERDICT_DIRECT;

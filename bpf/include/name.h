@@ -36,18 +36,6 @@ static __always_inline struct address name_canonical(const struct address *a)
 	return address_of_ipv4(ADDRESS_BE32(OS_SYNTHETIC_IPV4 + number));
 }
 
-/* The other synthetic address of the same name, if @a is one. */
-static __always_inline struct address name_other_family(const struct address *a)
-{
-	struct address six = {
-		.word = {ADDRESS_BE32(OS_SYNTHETIC_IPV6_0), ADDRESS_BE32(OS_SYNTHETIC_IPV6_1)}};
-
-	if (!address_is_ipv4(a))
-		return name_canonical(a);
-	six.word[3] = ADDRESS_BE32(ADDRESS_BE32(a->word[3]) - OS_SYNTHETIC_IPV4);
-	return six;
-}
-
 static __always_inline int name_is_fresh(const struct os_name *name, __u64 now)
 {
 	return now < name->expiry;

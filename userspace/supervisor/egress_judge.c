@@ -57,7 +57,7 @@ static void add_binary(const struct kernel *kernel, const struct egress_question
 	endpoint_add_binary(caller, known ? &binary : NULL, image->changed);
 }
 
-/* An endpoint's content decides, or does not: who was sent the other way is not admitted. */
+/* Who was sent the other way than the endpoint's is not admitted. */
 static uint32_t inspected(const struct egress_question *q, const struct os_endpoint *endpoint,
 			  uint32_t reason)
 {

@@ -16,15 +16,11 @@ struct egress_question {
 	uint32_t slot, generation;
 	uint8_t address[16]; /* as the agent gave it, v4-mapped; synthetic ones as OS_SYNTHETIC_* */
 	uint16_t port;	     /* host order */
-	bool proxied;	     /* it goes to the proxy: no other endpoint admits it, nor it another */
+	/* It goes to the proxy: where that is otherwise the answer is OS_REASON_INSPECTED. */
+	bool proxied;
 	const struct os_identity *identity;
 	/* Where a connection to a name is already: it may have to end there. NULL = not asked. */
 	const uint8_t *real;
-	/*
-	 * It goes to the proxy (OS_SOCK_PROXY). Where that is not what the policy says of the
-	 * endpoint the answer is OS_REASON_INSPECTED, whichever way round.
-	 */
-	bool proxied;
 };
 
 /* The endpoint that a question is about, whoever asks: its identity is not looked at. */

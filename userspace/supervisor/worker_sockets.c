@@ -266,7 +266,7 @@ int worker_sockets_flow(const struct worker_sockets *sockets, const struct kerne
 		key.remote_port = udp ? at->dns_udp4 : at->dns_tcp4;
 	else
 		key.remote_port = udp ? at->dns_udp6 : at->dns_tcp6;
-	if (bpf_map_lookup_elem(kernel->maps.flow, &key, &flow) || flow.slot != slot)
+	if (kernel_find_flow(kernel, &key, &flow) || flow.slot != slot)
 		return -ENOENT;
 	*ret_flow = flow;
 	return 0;

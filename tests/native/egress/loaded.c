@@ -32,6 +32,7 @@ static int cgroup_fd[SLOTS + 1];
 static struct ring_buffer *rings[SLOTS + 1];
 static struct os_event last[SLOTS + 1];
 static int fresh[SLOTS + 1];
+static struct os_policy in_force[OS_SLOTS_MAX]; /* as os_policy has it, for who maps that */
 
 static uint64_t id_of(int fd)
 {
@@ -168,6 +169,11 @@ void loaded_open(void)
 	kernel.maps.endpoint = bpf_map__fd(core->maps.os_endpoint);
 	kernel.maps.cidr = bpf_map__fd(core->maps.os_cidr);
 	kernel.maps.name = bpf_map__fd(core->maps.os_name);
+	kernel.maps.flow = bpf_map__fd(core->maps.os_flow);
+	kernel.maps.proxied = bpf_map__fd(core->maps.os_proxied);
+	kernel.maps.listener = bpf_map__fd(core->maps.os_listener);
+	kernel.maps.sock = bpf_map__fd(core->maps.os_sock);
+	kernel.policy = in_force;
 	kernel.file_probe_fd = bpf_program__fd(core->progs.file_probe);
 	for (uint32_t slot = 1; slot <= SLOTS; slot++)
 		open_slot(slot);
@@ -208,6 +214,7 @@ void loaded_switch(uint32_t slot, uint32_t generation, uint32_t mode)
 
 	if (bpf_map_update_elem(bpf_map__fd(core->maps.os_policy), &slot, &policy, BPF_ANY))
 		die("os_policy");
+	in_force[slot] = policy;
 }
 
 int loaded_policy(uint32_t slot, uint32_t generation, uint32_t mode,
@@ -314,6 +321,11 @@ int loaded_map(const char *name)
 	if (fd < 0)
 		die(name);
 	return fd;
+}
+
+const struct kernel *loaded_kernel(void)
+{
+	return &kernel;
 }
 
 struct os_image loaded_image(const char *path)

@@ -6,6 +6,7 @@
 
 #include "abi.h"
 #include "compiled_policy.pb-c.h"
+#include "supervisor/kernel.h"
 
 #include <stddef.h>
 #include <sys/types.h>
@@ -39,6 +40,9 @@ int loaded_event(uint32_t slot, struct os_event *ret_event);
 /* Look for events of packets that are refused to @pid from now on; how many, and the last one. */
 void loaded_watch(pid_t pid);
 unsigned int loaded_watched(uint32_t slot, struct os_event *ret_event);
+
+/* What a supervisor would have of it: maps and policies. */
+const struct kernel *loaded_kernel(void);
 
 /* The descriptor of a map, by its name. */
 int loaded_map(const char *name);
