@@ -50,9 +50,10 @@ run: deps
 	@tests/tour.sh $(BUILD)/bin
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/openshell/policy
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/openshell/policy/providers
 	install -m 0755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
 	install -m 0644 $(wildcard policy/*.yaml policy/*.json) $(DESTDIR)$(PREFIX)/share/openshell/policy
+	install -m 0644 $(wildcard policy/providers/*.yaml) $(DESTDIR)$(PREFIX)/share/openshell/policy/providers
 
 clean:
 	rm -rf $(BUILD)

@@ -11,6 +11,7 @@
  *	rules		an endpoint names the address and port, and its rules the caller. If a
  *			glob may know a binary that nobody looked at yet, TCP goes to the worker,
  *			where it waits for the answer
+ *	content		where that decides, TCP goes to the sandbox's proxy, and nothing else goes
  *	names		a synthetic address becomes one of those that were validated for the name
  *
  * What is allowed is written on the socket for the packets (skb.bpf.c) and for who asks the socket
@@ -22,7 +23,7 @@
  * sendmsg4.
  */
 #include "vmlinux.h"
-#include "egress.h"
+#include "flow.h"
 #include "process.h"
 
 struct question {
@@ -108,6 +109,40 @@ static __always_inline int to_worker(struct question *q, __u32 flags)
 	q->real = name_worker_address(ipv4);
 	q->flags = flags;
 	return 1;
+}
+
+/* Whether somebody is there to read what @slot's agents say. */
+static __always_inline int has_proxy(__u32 slot)
+{
+	struct bpf_sock *listener = bpf_map_lookup_elem(&os_listener, &slot);
+
+	if (!listener)
+		return 0;
+	bpf_sk_release(listener);
+	return flow_has_room(slot);
+}
+
+/*
+ * An endpoint whose content decides, and what the rules say of the caller: to the proxy, if that
+ * can read it and is there. In audit mode everybody goes there, and what cannot goes as ever. Out
+ * of line, so that the verifier does not follow the rest of the caller once for each way.
+ */
+__attribute__((noinline)) int egress_to_proxy(struct question *q, __u32 reason)
+{
+	int admitted = reason == OS_REASON_NONE || reason == OS_REASON_ASK;
+
+	if (!q || (!admitted && q->policy.mode != OS_MODE_AUDIT))
+		return reason;
+	if (q->protocol == IPPROTO_TCP && has_proxy(q->to.slot)) {
+		q->real = name_proxy_address(q->to.slot, &q->to.address);
+		q->real_port = q->to.port;
+		q->flags = OS_SOCK_PROXY;
+		if (reason == OS_REASON_ASK && q->policy.mode == OS_MODE_ENFORCE)
+			q->flags |= OS_SOCK_ASK;
+		return reason;
+	}
+	q->to.verdict = OS_VERDICT_DIRECT;
+	return admitted ? OS_REASON_INSPECTED : reason;
 }
 
 /* The address that @sock had for this name, if it is still one: a conversation stays with it. */
@@ -292,10 +327,12 @@ static __always_inline __u32 judge(struct bpf_sock_addr *ctx, struct question *q
 	told = said_before(sock, q, proc);
 	if (told && !synthetic)
 		return ALREADY_TOLD;
-	reason = told ? OS_REASON_NONE : egress_ask(&q->to, &proc->identity);
+	reason = told ? OS_REASON_NONE : egress_ask(&q->to, &proc->identity, &sock->rules);
+	if (q->to.verdict == OS_VERDICT_PROXY)
+		reason = egress_to_proxy(q, reason);
 	if (reason == OS_REASON_ASK) {
 		if (q->policy.mode == OS_MODE_ENFORCE && q->protocol == IPPROTO_TCP &&
-		    to_worker(q, OS_SOCK_ASK)) {
+		    (q->flags & OS_SOCK_PROXY || to_worker(q, OS_SOCK_ASK))) {
 			write_down(sk, sock, q, proc, OS_SOCK_ALLOWED);
 			return ALREADY_TOLD;
 		}
@@ -303,7 +340,7 @@ static __always_inline __u32 judge(struct bpf_sock_addr *ctx, struct question *q
 	}
 	if (reason != OS_REASON_NONE && q->policy.mode != OS_MODE_AUDIT)
 		return reason;
-	if (synthetic) {
+	if (synthetic && !(q->flags & OS_SOCK_PROXY)) {
 		if (!q->connected && !resolve(sk, sock, q))
 			return OS_REASON_STALE_NAME;
 		/* Userspace has seen to it; nobody reaches these, whoever says so. */
@@ -336,7 +373,9 @@ __attribute__((noinline)) int egress_tell(const struct destination *to, const st
 	if (!to || !real)
 		return 0;
 	egress_decision(&d, to, hook, how >> 16, how & 0xffff);
-	if (d.verdict != OS_EVENT_DENIED)
+	if (d.verdict != OS_EVENT_DENIED && to->verdict == OS_VERDICT_PROXY)
+		d.flags = OS_EVENT_PROXIED;
+	else if (d.verdict != OS_EVENT_DENIED)
 		__builtin_memcpy(d.real, real, sizeof(d.real));
 	event_emit(&d);
 	return 0;

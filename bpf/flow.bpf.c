@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Who is behind a TCP connection that was sent to the sandbox's worker: os_flow, written when both
- * ends are known and before the first packet leaves, so that whoever accepts it finds it there.
- * Other connections pay one look-up when they connect. Datagrams' are written by skb.bpf.c.
+ * Who is behind a TCP connection that was sent to the sandbox's worker: os_flow or os_proxied,
+ * written when both ends are known and before the first packet leaves, so that whoever accepts it
+ * finds it there. Other connections pay one look-up when they connect. Datagrams' are written by
+ * skb.bpf.c.
  */
 #include "vmlinux.h"
-#include "egress.h"
+#include "flow.h"
 
 /* Both ends, as the socket has them. */
 static __always_inline void flow_of(const struct bpf_sock_ops *ctx, struct packet *ret_flow)
@@ -32,15 +33,33 @@ static __always_inline void flow_of(const struct bpf_sock_ops *ctx, struct packe
 
 static __always_inline void forget(const struct packet *flow)
 {
-	struct os_flow_key key = {
-		.local_port = flow->source_port,
-		.remote_port = flow->target_port,
-		.protocol = flow->protocol,
-	};
+	struct os_flow_key key = {};
 
-	__builtin_memcpy(key.local, &flow->source, sizeof(key.local));
-	__builtin_memcpy(key.remote, &flow->target, sizeof(key.remote));
+	flow_key(flow, &key);
 	bpf_map_delete_elem(&os_flow, &key);
+}
+
+/*
+ * An agent that closes first may have done so before the worker looked: what it sent is still to go
+ * out in its name.
+ */
+static __always_inline int is_unread(__u32 from)
+{
+	return from == BPF_TCP_FIN_WAIT1 || from == BPF_TCP_FIN_WAIT2 || from == BPF_TCP_CLOSING;
+}
+
+static __always_inline void closed(struct bpf_sock_ops *ctx, const struct os_sock *sock)
+{
+	struct packet flow = {};
+	int unread = is_unread(ctx->args[0]);
+
+	if (ctx->args[1] != BPF_TCP_CLOSE)
+		return;
+	flow_of(ctx, &flow);
+	if (sock->flags & OS_SOCK_PROXY)
+		flow_end_proxied(&flow, unread);
+	else if (!unread || !(sock->flags & OS_SOCK_ASK)) /* the map forgets the oldest */
+		forget(&flow);
 }
 
 SEC("sockops")
@@ -60,27 +79,21 @@ int egress_sockops(struct bpf_sock_ops *ctx)
 	if (!sock)
 		return 1;
 	if (op == BPF_SOCK_OPS_STATE_CB) {
-		__u32 from = ctx->args[0], to = ctx->args[1];
-
-		if (to != BPF_TCP_CLOSE)
-			return 1;
-		/*
-		 * An agent that closes first may have done so before the worker looked: what it
-		 * sent is still to go out in its name. The map forgets the oldest.
-		 */
-		if ((sock->flags & OS_SOCK_ASK) &&
-		    (from == BPF_TCP_FIN_WAIT1 || from == BPF_TCP_FIN_WAIT2 ||
-		     from == BPF_TCP_CLOSING))
-			return 1;
-		flow_of(ctx, &flow);
-		forget(&flow);
+		closed(ctx, sock);
 		return 1;
 	}
 	count(OS_COUNT_HOOK + OS_HOOK_SOCKOPS);
-	if (!(sock->flags & (OS_SOCK_DNS | OS_SOCK_ASK)))
+	if (!(sock->flags & (OS_SOCK_DNS | OS_SOCK_ASK | OS_SOCK_PROXY)))
 		return 1;
 	flow_of(ctx, &flow);
-	egress_note_flow(&flow, sock);
+	if (!(sock->flags & OS_SOCK_PROXY)) {
+		flow_note(&flow, sock);
+	} else if (flow_note_proxied(&flow, sock)) {
+		/* Nobody would give it to the proxy: it must not reach whoever listens there. */
+		egress_set_stamp(sock, sock->stamp.generation, OS_SOCK_REFUSED);
+		count(OS_COUNT_HELPER_FAILED);
+		return 1;
+	}
 	if (bpf_sock_ops_cb_flags_set(ctx, BPF_SOCK_OPS_STATE_CB_FLAG))
 		count(OS_COUNT_HELPER_FAILED);
 	return 1;

@@ -11,6 +11,9 @@
  *					validated when it connected stays so
  *	the worker			while os_worker has that port; a connection that waits for
  *					a verdict, while it may get one
+ *	the proxy			while the endpoint is one whose content decides; what its
+ *					entry in os_proxied says is renewed with the stamp. And
+ *					what goes elsewhere, while it is not
  *	loopback			the other end must be a socket of the same sandbox, found by
  *					the packet's own addresses: a listener of somebody else's
  *					that shares the port through SO_REUSEPORT is not
@@ -20,8 +23,7 @@
  * These run in whatever context a packet is in: the current task means nothing.
  */
 #include "vmlinux.h"
-#include "egress.h"
-#include "packet.h"
+#include "flow.h"
 
 static __always_inline int is_recorded(const struct os_sock *sock, const struct destination *to)
 {
@@ -101,6 +103,46 @@ static __always_inline struct asked_place asked_earlier(struct bpf_sock *sk,
 	return place;
 }
 
+/* What was admitted or waits, but not to where the policy has it go. */
+static __always_inline __u32 inspected(__u32 reason, const struct destination *to, int proxied)
+{
+	if (reason != OS_REASON_NONE && reason != OS_REASON_ASK)
+		return reason;
+	return (to->verdict == OS_VERDICT_PROXY) == proxied ? reason : OS_REASON_INSPECTED;
+}
+
+/* A packet between the agent and its proxy, after a switch: 0 or an enum os_reason. */
+static __always_inline __u32 judge_proxied(struct os_sock *sock, struct destination *to,
+					   struct packet *packet, int outgoing)
+{
+	struct os_rule_mask rules;
+	__u32 reason = egress_ask(to, &sock->identity, &rules);
+	__u16 flags = OS_SOCK_PROXY;
+
+	reason = inspected(reason, to, 1);
+	if (reason == OS_REASON_ASK) {
+		/* Whose it is is asked again before anything more is done in its name. */
+		flags |= OS_SOCK_ASK;
+		reason = OS_REASON_NONE;
+	}
+	if (!outgoing) {
+		struct packet turned = {
+			.source = packet->target,
+			.target = packet->source,
+			.source_port = packet->target_port,
+			.target_port = packet->source_port,
+			.protocol = packet->protocol,
+		};
+
+		*packet = turned;
+	}
+	sock->endpoint = to->endpoint;
+	sock->flags = flags;
+	sock->rules = rules;
+	flow_renew_proxied(packet, sock, to, &rules, flags);
+	return reason;
+}
+
 static __always_inline int judge(struct __sk_buff *skb, const int outgoing)
 {
 	const __u16 hook = outgoing ? OS_HOOK_EGRESS : OS_HOOK_INGRESS;
@@ -122,7 +164,7 @@ static __always_inline int judge(struct __sk_buff *skb, const int outgoing)
 	if (!sock)
 		return 0;
 	policy = agent_policy(sock->slot);
-	if (policy.mode == OS_MODE_AUDIT && !(sock->flags & OS_SOCK_DNS))
+	if (policy.mode == OS_MODE_AUDIT && !(sock->flags & (OS_SOCK_DNS | OS_SOCK_PROXY)))
 		return 1;
 	if (policy.mode != OS_MODE_ENFORCE && policy.mode != OS_MODE_AUDIT)
 		return 0;
@@ -142,10 +184,12 @@ static __always_inline int judge(struct __sk_buff *skb, const int outgoing)
 	recorded = state != BPF_TCP_LISTEN && is_recorded(sock, &to);
 	flags = recorded ? sock->flags : 0;
 	if (recorded && stamp.generation == policy.generation) {
-		if (stamp.state == OS_SOCK_ALLOWED && !flags)
+		if (stamp.state == OS_SOCK_ALLOWED && (!flags || flags & OS_SOCK_PROXY))
 			return 1;
 		if (stamp.state == OS_SOCK_REFUSED)
-			return policy.mode == OS_MODE_AUDIT;
+			return policy.mode == OS_MODE_AUDIT && !(flags & OS_SOCK_PROXY);
+		if (policy.mode == OS_MODE_AUDIT && flags & OS_SOCK_PROXY)
+			return 1;
 	}
 
 	count(OS_COUNT_HOOK + hook);
@@ -162,6 +206,11 @@ static __always_inline int judge(struct __sk_buff *skb, const int outgoing)
 		if (judge_loopback(skb, sock, &to, &packet, outgoing))
 			return 1;
 		reason = OS_REASON_NEVER_ADDRESS;
+	} else if (kind == EGRESS_LOOPBACK && flags & OS_SOCK_PROXY) {
+		to.address = asked.address;
+		to.port = asked.port;
+		real = asked.address;
+		reason = judge_proxied(sock, &to, &packet, outgoing);
 	} else if (kind == EGRESS_LOOPBACK) {
 		int known = stamp.generation == policy.generation || !(flags & OS_SOCK_ASK);
 
@@ -171,12 +220,13 @@ static __always_inline int judge(struct __sk_buff *skb, const int outgoing)
 		to.address = asked.address;
 		to.port = asked.port;
 		if (reason == OS_REASON_NONE && !known) {
-			reason = egress_ask(&to, &sock->identity);
+			reason = egress_ask(&to, &sock->identity, &sock->rules);
+			reason = inspected(reason, &to, 0);
 			if (reason == OS_REASON_ASK)
 				reason = OS_REASON_NONE; /* it goes on waiting */
 		}
 		if (reason == OS_REASON_NONE && outgoing && !tcp)
-			egress_note_flow(&packet, sock);
+			flow_note(&packet, sock);
 	} else if (kind == EGRESS_NEVER) {
 		reason = OS_REASON_NEVER_ADDRESS;
 	} else if (tcp && !recorded) {
@@ -186,12 +236,16 @@ static __always_inline int judge(struct __sk_buff *skb, const int outgoing)
 			to.address = asked.address;
 			to.port = asked.port;
 		}
-		reason = egress_ask(&to, &sock->identity);
+		reason = inspected(egress_ask(&to, &sock->identity, &sock->rules), &to, 0);
 		if (reason == OS_REASON_NONE && asked.port && !egress_keeps(&to, &real))
 			reason = OS_REASON_STALE_NAME;
 	}
-	if (policy.mode == OS_MODE_AUDIT)
+	if (policy.mode == OS_MODE_AUDIT) {
+		if (flags & OS_SOCK_PROXY)
+			egress_set_stamp(sock, policy.generation,
+					 reason == OS_REASON_NONE ? OS_SOCK_ALLOWED : OS_SOCK_NONE);
 		return 1;
+	}
 	/* A binary that is looked at while its packets go has a verdict soon, so none is kept. */
 	if (reason == OS_REASON_ASK)
 		return 0;

@@ -46,7 +46,8 @@ $(BUILD)/tests/native/worker: $(BUILD)/obj/tests/native/worker.o \
 EGRESS_TEST := $(BUILD)/tests/native/egress/driver $(BUILD)/tests/native/egress/act
 
 $(BUILD)/tests/native/egress/driver: $(patsubst %,$(BUILD)/obj/tests/native/egress/%.o,\
-                                       driver loaded names policy runner world) $(BUILD)/libopenshell.a
+                                       driver loaded names policy proxies redirect \
+                                       runner world) $(BUILD)/libopenshell.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 

@@ -12,7 +12,7 @@
 #include <linux/types.h>
 #endif
 
-#define OS_ABI 4
+#define OS_ABI 5
 
 /* Slot 0 is never given out: it is what an agent without an entry gets, and it denies all. */
 #define OS_SLOT_NONE 0
@@ -184,13 +184,18 @@ struct os_name {
 
 /*
  * Connections to endpoints whose content decides (OS_VERDICT_PROXY) are rewritten into this
- * network, same port: OS_PROXY_IPV4 + the name's number, or OS_PROXY_LITERAL for a literal address;
- * a v6 socket to the v4-mapped form. bpf/redirect.bpf.c gives them to the sandbox's listener.
+ * network, same port; a v6 socket to the v4-mapped form. bpf/redirect.bpf.c gives them to the
+ * sandbox's listener. Each slot has OS_PROXY_SPREAD addresses of its own there, so that no sandbox
+ * uses up the local ports that others connect from; a name has one by its number, literal addresses
+ * share the first. Which address it is says nothing about who and where: os_proxied does.
  */
 #define OS_PROXY_IPV4	     0x7f400000u /* 127.64.0.0/10, host order */
 #define OS_PROXY_IPV4_PREFIX 10
-#define OS_PROXY_LITERAL     0x7f420001u /* 127.66.0.1: past every name's number */
-#define OS_PROXY_LISTENER    0x7f7f0001u /* 127.127.0.1: where listeners are bound */
+#define OS_PROXY_SPREAD	     1024u
+#define OS_PROXY_LISTENER    0x7f400001u /* 127.64.0.1, where listeners are bound: of slot 0 */
+
+_Static_assert(OS_PROXY_SPREAD *OS_SLOTS_MAX == 1u << (32 - OS_PROXY_IPV4_PREFIX),
+	       "every slot has its addresses");
 
 /*
  * os_worker: slot -> where that sandbox's worker listens, ports of 127.0.0.1 and ::1 in host order;
@@ -206,7 +211,16 @@ struct os_worker {
 /*
  * os_flow: who is behind a connection or datagram that reaches a worker. Written before the first
  * packet leaves, removed when the connection closes; the oldest go if there are too many.
+ *
+ * os_proxied: the same of connections that go to the proxy (OS_SOCK_PROXY), which are needed for as
+ * long as they last: none goes before it closes, and a sandbox has at most OS_PROXIED_MAX. After a
+ * change of policy the agent's next packet brings generation, endpoint, rules and flags up to date
+ * before it is delivered. What an agent has closed while its words are still to be read is in
+ * os_flow from then on. With OS_SOCK_ASK set as well, a glob may know the caller's binary: rules is
+ * empty, nobody has admitted the connection yet, and the supervisor does when the worker asks whose
+ * it is, or denies it.
  */
+#define OS_PROXIED_MAX 16384
 struct os_flow_key {
 	__u8 local[16], remote[16]; /* as the agent's socket has them, v4-mapped */
 	__u16 local_port, remote_port;
@@ -225,8 +239,8 @@ struct os_flow {
 	__u16 flags; /* OS_SOCK_* of the socket */
 	__u16 pad[2];
 	struct os_file_id exe;
-	struct os_rule_mask
-		rules; /* OS_SOCK_PROXY: of the endpoint's, those the caller satisfies */
+	/* OS_SOCK_PROXY: of the endpoint's, those the caller satisfied under `generation` */
+	struct os_rule_mask rules;
 };
 
 /* os_cidr: longest prefix; the port comes before the address, so one entry is one port's. */
@@ -304,8 +318,7 @@ struct os_sock {
 	__u8 asked[16];	  /* the address that the agent gave, if it was rewritten */
 	__u16 asked_port; /* 0 = it was not */
 	__u16 pad[3];
-	struct os_rule_mask
-		rules; /* OS_SOCK_PROXY: of the endpoint's, those the caller satisfies */
+	struct os_rule_mask rules; /* of the endpoint's, those the caller satisfied */
 	struct os_identity identity;
 };
 
@@ -437,6 +450,7 @@ enum os_reason {
 	OS_REASON_ASK = 15,	     /* not decided: a glob may know the binary; no event has it */
 	OS_REASON_CHANGED = 16,	     /* the binary's content changed since it was identified */
 	OS_REASON_NAME = 17,	     /* DNS: no rule admits the name; told by userspace */
+	OS_REASON_INSPECTED = 18,    /* content decides there, and this does not go to the proxy */
 };
 
 #define OS_EVENT_PATH_MAX  4096 /* bytes of components; a longer path sets OS_EVENT_TRUNCATED */
@@ -444,7 +458,8 @@ enum os_reason {
 #define OS_EVENT_NEW_NAME  (1u << 1) /* the first component names an entry not there yet */
 #define OS_EVENT_DIRECTORY (1u << 2) /* the rights were asked of what is in this directory */
 #define OS_EVENT_RECORDED                                                                          \
-	(1u << 3) /* decided on a packet: pid, exe are who authorised the socket */
+	(1u << 3)		   /* decided on a packet: pid, exe are who authorised the socket */
+#define OS_EVENT_PROXIED (1u << 4) /* goes to the proxy, which tells of what is said there */
 
 /*
  * One decision. Paths follow the fixed part as NUL-terminated components from the leaf to the

@@ -28,6 +28,7 @@ struct destination {
 	__u16 port;	/* host order */
 	__u16 limits;	/* out: OS_ENDPOINT_* */
 	__u32 endpoint; /* out: index, or OS_EVENT_NO_ENDPOINT */
+	__u32 verdict;	/* out: enum os_verdict, what is to become of who is admitted */
 };
 
 /*
@@ -69,18 +70,22 @@ __attribute__((weak, noinline)) int egress_add_rules(struct endpoint_caller *cal
 }
 
 /*
- * Ask the policy whether @identity may reach @to: 0 or an enum os_reason. A global function: the
- * verifier checks it once per program, and either argument may lie in a map.
+ * Ask the policy whether @identity may reach @to: 0 or an enum os_reason. @ret_rules: those of the
+ * endpoint's that it satisfies. A global function: the verifier checks it once per program, and any
+ * argument may lie in a map.
  */
-__attribute__((weak, noinline)) int egress_ask(struct destination *to, struct os_identity *identity)
+__attribute__((weak, noinline)) int egress_ask(struct destination *to, struct os_identity *identity,
+					       struct os_rule_mask *ret_rules)
 {
 	const struct os_endpoint *endpoint;
 	struct endpoint_caller caller = {};
 
-	if (!to || !identity)
+	if (!to || !identity || !ret_rules)
 		return OS_REASON_IDENTITY;
 	to->endpoint = OS_EVENT_NO_ENDPOINT;
 	to->limits = 0;
+	to->verdict = OS_VERDICT_DENY;
+	__builtin_memset(ret_rules, 0, sizeof(*ret_rules));
 
 	int synthetic = name_is_synthetic(&to->address);
 	struct address listed = synthetic ? name_canonical(&to->address) : to->address;
@@ -111,6 +116,7 @@ __attribute__((weak, noinline)) int egress_ask(struct destination *to, struct os
 		return OS_REASON_NO_ENDPOINT;
 	to->endpoint = endpoint->endpoint;
 	to->limits = endpoint->limits;
+	to->verdict = endpoint->verdict;
 	if (identity_file_is_none(&identity->exe.file))
 		return OS_REASON_IDENTITY;
 
@@ -134,6 +140,7 @@ __attribute__((weak, noinline)) int egress_ask(struct destination *to, struct os
 	/* Nobody there to ask: what is not known is denied as such. */
 	if (caller.unknown && !bpf_map_lookup_elem(&os_worker, &slot))
 		caller.unknown = 0;
+	endpoint_mask_common(&endpoint->rules, &caller.rules, ret_rules);
 	return endpoint_decide(endpoint, &caller);
 }
 
@@ -234,48 +241,6 @@ static __always_inline int egress_is_worker(__u32 slot, __u32 flags, const struc
 
 	return worker && port && port == name_worker_port(worker, flags, ipv4, tcp) &&
 	       address_equal(to, &there);
-}
-
-/*
- * Tell the supervisor who is behind a connection or datagram to a worker. @first: its first packet,
- * or one like it. Nothing is written if it is told already.
- */
-__attribute__((weak, noinline)) int egress_note_flow(const struct packet *first,
-						     const struct os_sock *sock)
-{
-	struct os_flow_key key = {};
-	const struct os_flow *earlier;
-
-	if (!first || !sock)
-		return 0;
-	__builtin_memcpy(key.local, &first->source, sizeof(key.local));
-	__builtin_memcpy(key.remote, &first->target, sizeof(key.remote));
-	key.local_port = first->source_port;
-	key.remote_port = first->target_port;
-	key.protocol = first->protocol;
-	earlier = bpf_map_lookup_elem(&os_flow, &key);
-	if (earlier && earlier->slot == sock->slot && earlier->tgid == sock->tgid &&
-	    earlier->start_time == sock->start_time && earlier->asked_port == sock->asked_port &&
-	    earlier->generation == sock->stamp.generation &&
-	    address_equal((const struct address *)earlier->asked,
-			  (const struct address *)sock->asked) &&
-	    identity_file_equal(&earlier->exe, &sock->identity.exe.file))
-		return 0;
-
-	struct os_flow value = {
-		.start_time = sock->start_time,
-		.slot = sock->slot,
-		.generation = sock->stamp.generation,
-		.tgid = sock->tgid,
-		.endpoint = sock->endpoint,
-		.asked_port = sock->asked_port,
-		.exe = sock->identity.exe.file,
-	};
-
-	__builtin_memcpy(value.asked, sock->asked, sizeof(value.asked));
-	if (bpf_map_update_elem(&os_flow, &key, &value, BPF_ANY))
-		count(OS_COUNT_HELPER_FAILED);
-	return 0;
 }
 
 /* A decision about @to, for event_emit(). */

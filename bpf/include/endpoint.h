@@ -24,6 +24,14 @@ static __always_inline int endpoint_mask_meets(const struct os_rule_mask *a,
 	return common != 0;
 }
 
+static __always_inline void endpoint_mask_common(const struct os_rule_mask *a,
+						 const struct os_rule_mask *b,
+						 struct os_rule_mask *ret_common)
+{
+	for (int i = 0; i < OS_RULE_WORDS; i++)
+		ret_common->word[i] = a->word[i] & b->word[i];
+}
+
 /* What is known of a caller: gathered by endpoint_add_binary(), one call for each binary. */
 struct endpoint_caller {
 	struct os_rule_mask rules;   /* satisfied */
@@ -56,13 +64,15 @@ static __always_inline void endpoint_add_binary(struct endpoint_caller *caller,
 
 /*
  * The verdict on an endpoint (NULL if no rule names it) for @caller: 0, or the enum os_reason of
- * the denial. OS_REASON_ASK: a glob may know one of the binaries, which are not all known. What
- * must go through the proxy is denied where there is none.
+ * the denial. OS_REASON_ASK: a glob may know one of the binaries, which are not all known.
+ * OS_VERDICT_PROXY admits the same callers as OS_VERDICT_DIRECT, to the proxy alone: who asks looks
+ * at endpoint->verdict as well.
  */
 static __always_inline __u32 endpoint_decide(const struct os_endpoint *endpoint,
 					     const struct endpoint_caller *caller)
 {
-	if (!endpoint || endpoint->verdict != OS_VERDICT_DIRECT)
+	if (!endpoint ||
+	    (endpoint->verdict != OS_VERDICT_DIRECT && endpoint->verdict != OS_VERDICT_PROXY))
 		return OS_REASON_NO_ENDPOINT;
 	if (endpoint_mask_meets(&endpoint->rules, &caller->rules))
 		return OS_REASON_NONE;

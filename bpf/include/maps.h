@@ -92,6 +92,22 @@ struct {
 	__type(value, struct os_flow);
 } os_flow OS_MAP;
 
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 131072);
+	__type(key, struct os_flow_key);
+	__type(value, struct os_flow);
+} os_proxied OS_MAP;
+
+/* slot -> its proxy's listening socket; one that is closed is gone from here by itself */
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKMAP);
+	__uint(max_entries, OS_SLOTS_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} os_listener OS_MAP;
+
 /* tgid -> identity recorded at exec */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -80,6 +80,16 @@ static __always_inline int name_pick(const struct os_name *name, __u32 turn,
 	return address_is_ipv4(ret_real) == address_is_ipv4(asked);
 }
 
+/* Where a connection to @asked goes that @slot's proxy is to read. */
+static __always_inline struct address name_proxy_address(__u32 slot, const struct address *asked)
+{
+	__u32 number = name_is_synthetic(asked) ? ADDRESS_BE32(asked->word[3]) : 0;
+
+	return address_of_ipv4(ADDRESS_BE32(OS_PROXY_IPV4 +
+					    (slot & (OS_SLOTS_MAX - 1)) * OS_PROXY_SPREAD +
+					    (number & (OS_PROXY_SPREAD - 1))));
+}
+
 /* 127.0.0.1 or ::1: where a worker is, for who asked for an address of that family. */
 static __always_inline struct address name_worker_address(int ipv4)
 {

@@ -124,7 +124,7 @@ static int start_worker(struct contender *c)
 		/* As the zygote does: its filter is part of each call's price. */
 		if (confine_zygote() || confine_child(WORKER_ROLE_WORKER, 61007, bench))
 			fail("dns: confining the worker, which needs root");
-		_exit(worker_main(pair[1], WORKER_SOCKET_DNS_UDP4, &fd) ? 1 : 0);
+		_exit(worker_main(pair[1], WORKER_SOCKET_DNS_UDP4, &fd, NULL) ? 1 : 0);
 	}
 	close(pair[1]);
 	close(fd);

@@ -223,7 +223,7 @@ static void hear_supervisor(struct hostile *h)
 }
 
 /* In place of the real one; the zygote calls it when everything is given up. */
-int worker_main(int channel, uint32_t sockets, const int fds[])
+int worker_main(int channel, uint32_t sockets, const int fds[], struct tls_ca_store *store)
 {
 	struct hostile h = {.channel = channel, .udp = fds[0], .ask = -1, .next_id = 1};
 	int epoll = epoll_create1(EPOLL_CLOEXEC), n = 0;

@@ -12,9 +12,12 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char *const expected[] = {
-	[WORKER_TO_ZYGOTE] = "\1",	  [WORKER_FROM_ZYGOTE] = "\2",
-	[WORKER_TO_WORKER] = "\14\15\16", [WORKER_FROM_WORKER] = "\3\12\13",
-	[WORKER_TO_RESOLVER] = "\24",	  [WORKER_FROM_RESOLVER] = "\3\25",
+	[WORKER_TO_ZYGOTE] = "\1",
+	[WORKER_FROM_ZYGOTE] = "\2",
+	[WORKER_TO_WORKER] = "\14\15\16\17\23\26",
+	[WORKER_FROM_WORKER] = "\3\12\13\20\21\22",
+	[WORKER_TO_RESOLVER] = "\24",
+	[WORKER_FROM_RESOLVER] = "\3\25",
 };
 
 /* The definition of a name once more, by splitting instead of scanning. */
@@ -58,6 +61,22 @@ static bool is_sound(const union worker_message *m)
 		return m->found.count <= WORKER_ADDRESSES_MAX;
 	case WORKER_NAME:
 		return m->name.status <= WORKER_NAME_LIMITED && m->name.has < 4;
+	case WORKER_POLICY:
+		return m->policy.generation && m->policy.size &&
+		       m->policy.size <= WORKER_BUNDLE_MAX;
+	case WORKER_ASK_ORIGIN:
+		return m->ask_origin.local.address[12] == 127 &&
+		       m->ask_origin.local.address[13] >> 6 == 1;
+	case WORKER_ASK_UPSTREAM:
+		return m->ask_upstream.port && m->ask_upstream.generation;
+	case WORKER_ORIGIN:
+		return m->origin.status == WORKER_FLOW_DENIED ||
+		       (m->origin.generation && strlen(m->origin.host) == m->origin.host_length &&
+			strnlen(m->origin.binary, WORKER_BINARY_MAX) == m->origin.binary_length);
+	case WORKER_UPSTREAM:
+		return m->upstream.status != WORKER_UPSTREAM_FOUND || m->upstream.port;
+	case WORKER_CA:
+		return m->ca.length >= 2 && m->ca.length <= WORKER_CA_MAX && m->ca.der[0] == 0x30;
 	default:
 		return true;
 	}

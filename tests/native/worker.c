@@ -265,8 +265,8 @@ static void test_real(void)
 		   has_line(pids[0], "status", "CapBnd:\t0000000000000000") &&
 		   has_line(pids[0], "status", "NoNewPrivs:\t1"),
 	   "the zygote may change identity and signal, no more");
-	ok(has_descriptors(pids[0], 1) && has_descriptors(pids[1], 8) &&
-		   has_descriptors(pids[2], 8),
+	ok(has_descriptors(pids[0], 1) && has_descriptors(pids[1], 10) &&
+		   has_descriptors(pids[2], 10),
 	   "nothing else of the supervisor's is open in them");
 	ok(getsid(pids[0]) == pids[0] && getsid(pids[1]) == pids[0] && getsid(pids[2]) == pids[0],
 	   "no terminal's signals reach them");
@@ -534,7 +534,7 @@ static bool succeeds_unconfined(const char *attack)
 	if (pid < 0)
 		die("fork");
 	if (pid == 0)
-		_exit(worker_main(ends[1], sockets.have, fds) ? 1 : 0);
+		_exit(worker_main(ends[1], sockets.have, fds, NULL) ? 1 : 0);
 	snprintf(command, sizeof(command), "attack %s", attack);
 	while (recv(client, text, sizeof(text), MSG_DONTWAIT) >= 0)
 		;

@@ -127,7 +127,7 @@ static inline void worker_child_sockets(struct worker_child *w)
 {
 	int size = 8 << 20;
 
-	for (int i = 0; i < WORKER_SOCKETS; i++) {
+	for (int i = 0; i <= ASK6; i++) {
 		bool udp = i == UDP4 || i == UDP6;
 
 		w->socket[i] = bound_socket(i == UDP6 || i == TCP6 || i == ASK6,
@@ -184,7 +184,7 @@ static inline void worker_child_start(struct worker_child *w)
 		if (geteuid() == 0 &&
 		    (confine_zygote() || confine_child(WORKER_ROLE_WORKER, WORKER_UID, self)))
 			_exit(126);
-		_exit(worker_main(pair[1], w->sockets, fds) ? 1 : 0);
+		_exit(worker_main(pair[1], w->sockets, fds, NULL) ? 1 : 0);
 	}
 	close(pair[1]);
 	w->channel = pair[0];

@@ -139,8 +139,11 @@ static void rules_meet_in_any_word(void **state)
 	}
 	memset(&caller.rules, 0xff, sizeof(caller.rules));
 	memset(&endpoint.rules, 0xff, sizeof(endpoint.rules));
-	endpoint.verdict = OS_VERDICT_PROXY;
-	assert_int_equal(endpoint_decide(&endpoint, &caller), OS_REASON_NO_ENDPOINT);
+	endpoint.verdict = OS_VERDICT_PROXY; /* the same callers, another way */
+	assert_int_equal(endpoint_decide(&endpoint, &caller), OS_REASON_NONE);
+	memset(&endpoint.rules, 0, sizeof(endpoint.rules));
+	assert_int_equal(endpoint_decide(&endpoint, &caller), OS_REASON_BINARY);
+	memset(&endpoint.rules, 0xff, sizeof(endpoint.rules));
 	endpoint.verdict = OS_VERDICT_DENY;
 	assert_int_equal(endpoint_decide(&endpoint, &caller), OS_REASON_NO_ENDPOINT);
 }

@@ -12,8 +12,9 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
-#define PB(name) Openshell__Compiled__V1__##name
-#define MANY	 8
+#define PB(name)      Openshell__Compiled__V1__##name
+#define MANY	      16
+#define PROTOCOL_REST OPENSHELL__COMPILED__V1__PROTOCOL__PROTOCOL_REST
 
 struct fixture {
 	PB(CompiledPolicy) policy;
@@ -120,18 +121,73 @@ static void a_literal_needs_its_allowed_ips(void **state)
 	egress_table_free(&f.table);
 }
 
-static void inspection_is_counted_and_names_are_left_out(void **state)
+static void names_are_left_out(void **state)
 {
 	struct fixture f;
 
 	set_up(&f);
 	add(&f, "example.com", NULL, 443, 0);
 	add(&f, "example.com", "10.0.0.0/8", 443, 0);
-	add(&f, "10.0.0.1", NULL, 443, 0)->protocol =
-		OPENSHELL__COMPILED__V1__PROTOCOL__PROTOCOL_REST;
 	assert_int_equal(egress_table_build(&f.policy, &f.table, NULL), 0);
 	assert_int_equal(f.table.len, 0);
-	assert_int_equal(f.table.inspected, 1);
+	egress_table_free(&f.table);
+}
+
+static uint16_t verdict(struct fixture *f, const char *address, uint16_t port)
+{
+	const struct egress_entry *entry;
+	struct policy_cidr cidr;
+
+	assert_int_equal(policy_address_parse(address, &cidr), 0);
+	entry = egress_table_find(&f->table, cidr.address, port);
+	return entry ? entry->endpoint.verdict : OS_VERDICT_DENY;
+}
+
+static void what_one_rule_reads_is_read_for_all(void **state)
+{
+	struct fixture f;
+
+	set_up(&f);
+	add(&f, "10.0.0.1", NULL, 443, 0);
+	add(&f, "10.0.0.1", NULL, 443, 1)->protocol = PROTOCOL_REST;
+	add(&f, "10.0.0.2", NULL, 443, 0)->protocol = PROTOCOL_REST;
+	add(&f, "10.0.0.2", NULL, 443, 1);
+	add(&f, "10.0.0.3", NULL, 443, 0);
+	add(&f, "10.0.0.1", NULL, 444, 0);
+	add(&f, "", "10.1.0.0/16", 443, 2)->protocol = PROTOCOL_REST;
+	add(&f, "10.1.0.1", NULL, 443, 0);
+	add(&f, "", "10.2.0.0/16", 443, 2);
+	add(&f, "10.2.0.1", NULL, 443, 0)->protocol = PROTOCOL_REST;
+	assert_int_equal(egress_table_build(&f.policy, &f.table, NULL), 0);
+	assert_int_equal(verdict(&f, "10.0.0.1", 443), OS_VERDICT_PROXY);
+	assert_int_equal(bits(&f, "10.0.0.1", 443), 3);
+	assert_int_equal(verdict(&f, "10.0.0.2", 443), OS_VERDICT_PROXY);
+	assert_int_equal(verdict(&f, "10.0.0.3", 443), OS_VERDICT_DIRECT);
+	assert_int_equal(verdict(&f, "10.0.0.1", 444), OS_VERDICT_DIRECT);
+	assert_int_equal(verdict(&f, "10.1.0.1", 443), OS_VERDICT_PROXY);
+	assert_int_equal(verdict(&f, "10.1.0.2", 443), OS_VERDICT_PROXY);
+	assert_int_equal(verdict(&f, "10.2.0.1", 443), OS_VERDICT_PROXY);
+	assert_int_equal(verdict(&f, "10.2.0.2", 443), OS_VERDICT_DIRECT);
+	egress_table_free(&f.table);
+}
+
+static void what_a_middleware_cannot_see_is_denied(void **state)
+{
+	struct fixture f;
+	Openshell__Compiled__V1__Middleware middleware, *list[1] = {&middleware};
+	char *include[1] = {(char *)"10.0.0.1"};
+
+	set_up(&f);
+	openshell__compiled__v1__middleware__init(&middleware);
+	middleware.include = include;
+	middleware.n_include = 1;
+	f.policy.middlewares = list;
+	f.policy.n_middlewares = 1;
+	add(&f, "10.0.0.1", NULL, 443, 0);
+	add(&f, "10.0.0.1", NULL, 444, 0)->tls = OPENSHELL__COMPILED__V1__TLS_MODE__TLS_MODE_SKIP;
+	assert_int_equal(egress_table_build(&f.policy, &f.table, NULL), 0);
+	assert_int_equal(verdict(&f, "10.0.0.1", 443), OS_VERDICT_PROXY);
+	assert_int_equal(verdict(&f, "10.0.0.1", 444), OS_VERDICT_DENY);
 	egress_table_free(&f.table);
 }
 
@@ -211,7 +267,9 @@ int main(void)
 		cmocka_unit_test(ranges_lend_their_rules_inwards),
 		cmocka_unit_test(v4_is_its_mapped_form),
 		cmocka_unit_test(a_literal_needs_its_allowed_ips),
-		cmocka_unit_test(inspection_is_counted_and_names_are_left_out),
+		cmocka_unit_test(names_are_left_out),
+		cmocka_unit_test(what_one_rule_reads_is_read_for_all),
+		cmocka_unit_test(what_a_middleware_cannot_see_is_denied),
 		cmocka_unit_test(globs_are_asked_about_inwards_too),
 		cmocka_unit_test(every_rule_bit),
 		cmocka_unit_test(what_no_compiler_writes_is_refused),

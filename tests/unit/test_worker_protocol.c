@@ -27,6 +27,12 @@ static const struct {
 	{WORKER_NAME, 1u << WORKER_TO_WORKER},
 	{WORKER_FLOW, 1u << WORKER_TO_WORKER},
 	{WORKER_FLUSH, 1u << WORKER_TO_WORKER},
+	{WORKER_POLICY, 1u << WORKER_TO_WORKER},
+	{WORKER_ASK_ORIGIN, 1u << WORKER_FROM_WORKER},
+	{WORKER_ASK_UPSTREAM, 1u << WORKER_FROM_WORKER},
+	{WORKER_CA, 1u << WORKER_FROM_WORKER},
+	{WORKER_ORIGIN, 1u << WORKER_TO_WORKER},
+	{WORKER_UPSTREAM, 1u << WORKER_TO_WORKER},
 	{WORKER_LOOKUP, 1u << WORKER_TO_RESOLVER},
 	{WORKER_FOUND, 1u << WORKER_FROM_RESOLVER},
 };
@@ -65,6 +71,39 @@ static size_t make(enum worker_message_kind kind, union worker_message *m)
 		break;
 	case WORKER_FLOW:
 		m->flow.status = WORKER_FLOW_DENIED;
+		break;
+	case WORKER_POLICY:
+		m->header.id = 0;
+		m->policy.generation = 3;
+		m->policy.size = 4096;
+		break;
+	case WORKER_ASK_ORIGIN:
+		m->ask_origin.peer = m->ask_origin.local = peer;
+		memcpy(m->ask_origin.local.address + 10, (uint8_t[]){0xff, 0xff, 127, 64, 0, 1}, 6);
+		break;
+	case WORKER_ASK_UPSTREAM:
+		memcpy(m->ask_upstream.asked + 10, (uint8_t[]){0xff, 0xff, 198, 18, 0, 1}, 6);
+		m->ask_upstream.port = 443;
+		m->ask_upstream.generation = 3;
+		break;
+	case WORKER_CA:
+		m->header.id = 0;
+		m->ca.length = 4 + 0x150;
+		memcpy(m->ca.der, (uint8_t[]){0x30, 0x82, 0x01, 0x50, 0x42}, 5);
+		break;
+	case WORKER_ORIGIN:
+		m->origin.generation = 3;
+		m->origin.rules[3] = 1;
+		memcpy(m->origin.asked + 10, (uint8_t[]){0xff, 0xff, 198, 18, 0, 1}, 6);
+		m->origin.port = 443;
+		m->origin.host_length = 11;
+		memcpy(m->origin.host, "example.org", 11);
+		m->origin.binary_length = 13;
+		memcpy(m->origin.binary, "/usr/bin/curl", 13);
+		break;
+	case WORKER_UPSTREAM:
+		memcpy(m->upstream.real + 10, (uint8_t[]){0xff, 0xff, 192, 0, 2, 1}, 6);
+		m->upstream.port = 443;
 		break;
 	case WORKER_LOOKUP:
 		m->lookup.length = 11;
@@ -183,6 +222,10 @@ static void fields_are_checked(void **state)
 	REFUSED(WORKER_NAME, m.name.ipv6[15] = 1);
 	REFUSED(WORKER_FLOW, m.flow.status = 2);
 	REFUSED(WORKER_FLOW, m.flow.pad = 1);
+	REFUSED(WORKER_POLICY, m.header.id = 1);
+	REFUSED(WORKER_POLICY, m.policy.generation = 0);
+	REFUSED(WORKER_POLICY, m.policy.size = 0);
+	REFUSED(WORKER_POLICY, m.policy.size = WORKER_BUNDLE_MAX + 1);
 	REFUSED(WORKER_LOOKUP, m.lookup.pad = 1);
 	REFUSED(WORKER_LOOKUP, m.lookup.length = 0);
 	REFUSED(WORKER_LOOKUP, m.lookup.length = 254);
@@ -193,6 +236,88 @@ static void fields_are_checked(void **state)
 	REFUSED(WORKER_FOUND, m.found.count = UINT16_MAX);
 	REFUSED(WORKER_FOUND, m.found.status = WORKER_NAME_REFUSED);
 	REFUSED(WORKER_FOUND, m.found.status = WORKER_NAME_NONE); /* with addresses */
+}
+
+static void proxied_connections_are_checked(void **state)
+{
+	union worker_message n;
+	size_t len = make(WORKER_ORIGIN, &n);
+
+	REFUSED(WORKER_ASK_ORIGIN, m.ask_origin.peer.protocol = IPPROTO_UDP);
+	REFUSED(WORKER_ASK_ORIGIN, m.ask_origin.local.protocol = IPPROTO_UDP);
+	REFUSED(WORKER_ASK_ORIGIN, m.ask_origin.peer.port = 0);
+	REFUSED(WORKER_ASK_ORIGIN, m.ask_origin.local.port = 0);
+	REFUSED(WORKER_ASK_ORIGIN, m.ask_origin.local.address[13] = 63);
+	REFUSED(WORKER_ASK_ORIGIN, m.ask_origin.local.address[13] = 128);
+	REFUSED(WORKER_ASK_ORIGIN, m.ask_origin.local.address[12] = 126);
+	REFUSED(WORKER_ASK_ORIGIN, m.ask_origin.local.address[11] = 0);
+	REFUSED(WORKER_ASK_UPSTREAM, m.ask_upstream.port = 0);
+	REFUSED(WORKER_ASK_UPSTREAM, m.ask_upstream.pad = 1);
+	REFUSED(WORKER_ASK_UPSTREAM, m.ask_upstream.generation = 0);
+	REFUSED(WORKER_ASK_UPSTREAM, memset(m.ask_upstream.asked, 0, 16));
+	REFUSED(WORKER_ORIGIN, m.origin.status = WORKER_FLOW_DENIED); /* with all the rest */
+	REFUSED(WORKER_ORIGIN, m.origin.status = 2);
+	REFUSED(WORKER_ORIGIN, m.origin.generation = 0);
+	REFUSED(WORKER_ORIGIN, m.origin.port = 0);
+	REFUSED(WORKER_ORIGIN, m.origin.pad = 1);
+	REFUSED(WORKER_ORIGIN, memset(m.origin.asked, 0, 16));
+	REFUSED(WORKER_ORIGIN, m.origin.host_length = 0);
+	REFUSED(WORKER_ORIGIN, m.origin.host_length = 10); /* the rest is not zero */
+	REFUSED(WORKER_ORIGIN, m.origin.host_length = WORKER_NAME_MAX + 1);
+	REFUSED(WORKER_ORIGIN, m.origin.host[0] = 'E');
+	REFUSED(WORKER_ORIGIN, m.origin.binary_length = 12);
+	REFUSED(WORKER_ORIGIN, m.origin.binary_length = 14); /* a NUL in it */
+	REFUSED(WORKER_ORIGIN, m.origin.binary_length = WORKER_BINARY_MAX + 1);
+	REFUSED(WORKER_UPSTREAM, m.upstream.status = WORKER_UPSTREAM_FAILED); /* without a reason */
+	REFUSED(WORKER_UPSTREAM, m.upstream.status = WORKER_UPSTREAM_DENIED); /* with an address */
+	REFUSED(WORKER_UPSTREAM, m.upstream.status = WORKER_UPSTREAM_FAILED + 1);
+	REFUSED(WORKER_UPSTREAM, m.upstream.error = -ECONNREFUSED);
+	REFUSED(WORKER_UPSTREAM, m.upstream.port = 0);
+	REFUSED(WORKER_UPSTREAM, memset(m.upstream.real, 0, 16));
+	REFUSED(WORKER_UPSTREAM, m.upstream.pad[2] = 1);
+
+	/* The text of a literal address is a host, another one is not. */
+	memset(n.origin.host, 0, sizeof(n.origin.host));
+	memcpy(n.origin.host, "2001:db8::1", 11);
+	assert_int_equal(read_as(WORKER_TO_WORKER, &n, len), 0);
+	n.origin.host[0] = 'g';
+	assert_int_equal(read_as(WORKER_TO_WORKER, &n, len), -EBADMSG);
+	/* An unknown executable is no reason to refuse. */
+	len = make(WORKER_ORIGIN, &n);
+	n.origin.binary_length = 0;
+	memset(n.origin.binary, 0, sizeof(n.origin.binary));
+	assert_int_equal(read_as(WORKER_TO_WORKER, &n, len), 0);
+	/* Nothing but the status is told of what is denied. */
+	len = worker_message_init(&n, WORKER_ORIGIN, 7);
+	n.origin.status = WORKER_FLOW_DENIED;
+	assert_int_equal(read_as(WORKER_TO_WORKER, &n, len), 0);
+	len = worker_message_init(&n, WORKER_UPSTREAM, 7);
+	n.upstream.status = WORKER_UPSTREAM_FAILED;
+	n.upstream.error = -ENOENT;
+	assert_int_equal(read_as(WORKER_TO_WORKER, &n, len), 0);
+}
+
+static void a_certificate_is_one(void **state)
+{
+	union worker_message n;
+	size_t len;
+
+	REFUSED(WORKER_CA, m.header.id = 1);
+	REFUSED(WORKER_CA, m.ca.length = 0);
+	REFUSED(WORKER_CA, m.ca.length = UINT32_MAX);
+	REFUSED(WORKER_CA, m.ca.length++);
+	REFUSED(WORKER_CA, m.ca.der[0] = '-');
+	REFUSED(WORKER_CA, m.ca.der[3]++);
+	REFUSED(WORKER_CA, m.ca.der[1] = 0x84);
+	REFUSED(WORKER_CA, m.ca.der[1] = 0x80);
+	REFUSED(WORKER_CA, m.ca.der[WORKER_CA_MAX - 1] = 1);
+	/* A length in more octets than it needs. */
+	REFUSED(WORKER_CA, memset(m.ca.der, 0, 16);
+		memcpy(m.ca.der, (uint8_t[]){0x30, 0x81, 0x04, 1, 2, 3, 4}, 7), m.ca.length = 7);
+	len = worker_message_init(&n, WORKER_CA, 0);
+	memcpy(n.ca.der, (uint8_t[]){0x30, 0x04, 1, 2, 3, 4}, 6);
+	n.ca.length = 6;
+	assert_int_equal(read_as(WORKER_FROM_WORKER, &n, len), 0);
 }
 
 static bool is_name(const char *name)
@@ -291,8 +416,8 @@ static void descriptors_ride_along(void **state)
 	}
 
 	/* More than are wanted: none stays open, and nothing is said to have come. */
-	for (size_t n = 1; n <= 8; n++) {
-		int many[8] = {0};
+	for (size_t n = 1; n <= 2 + WORKER_SOCKETS; n++) {
+		int many[2 + WORKER_SOCKETS] = {0};
 
 		assert_int_equal(worker_message_send(pair->end[0], &m, many, n), 0);
 		len = 99;
@@ -301,7 +426,7 @@ static void descriptors_ride_along(void **state)
 				 -EBADMSG);
 		assert_int_equal(len, 99);
 	}
-	assert_int_equal(worker_message_send(pair->end[0], &m, sent, 9), -EINVAL);
+	assert_int_equal(worker_message_send(pair->end[0], &m, sent, 3 + WORKER_SOCKETS), -EINVAL);
 
 	/* More than the protocol knows: the kernel has let go of those that did not fit. */
 	{
@@ -354,7 +479,7 @@ static void the_channel_says_how_it_is(void **state)
 	{
 		struct {
 			union worker_message m;
-			uint8_t more[300];
+			uint8_t more[sizeof(union worker_message)];
 		} big = {.m = m};
 
 		assert_int_equal(send(pair->end[0], &big, sizeof(big), 0), sizeof(big));
@@ -386,6 +511,8 @@ int main(void)
 		cmocka_unit_test(each_kind_has_its_receivers),
 		cmocka_unit_test(the_size_is_exact),
 		cmocka_unit_test(fields_are_checked),
+		cmocka_unit_test(proxied_connections_are_checked),
+		cmocka_unit_test(a_certificate_is_one),
 		cmocka_unit_test(names_are_canonical),
 		cmocka_unit_test_setup_teardown(descriptors_ride_along, make_pair, close_pair),
 		cmocka_unit_test_setup_teardown(the_channel_says_how_it_is, make_pair, close_pair),

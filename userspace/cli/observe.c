@@ -3,9 +3,11 @@
 
 #include "common/cleanup.h"
 #include "common/event_name.h"
+#include "common/event_request.h"
 #include "common/learn.h"
 #include "common/summary.h"
 #include "supervisor/event_reader.h"
+#include "supervisor/inner_pid.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -84,28 +86,6 @@ static void take(void *arg, const void *data, size_t size)
 		observe->network.event(observe->network.arg, &observe->event);
 }
 
-/* The number that the sandbox knows process @pid by, and its user; 0 if it is gone. */
-static uint32_t inner_pid(uint32_t pid, uint32_t *ret_uid)
-{
-	_cleanup_fclose_ FILE *status = NULL;
-	char path[32], line[256];
-	uint32_t uid = 0, inner = 0;
-
-	snprintf(path, sizeof(path), "/proc/%u/status", pid);
-	status = fopen(path, "re");
-	while (status && fgets(line, sizeof(line), status)) {
-		const char *last = strrchr(line, '\t');
-
-		if (!strncmp(line, "Uid:\t", 5))
-			uid = (uint32_t)strtoul(line + 5, NULL, 10);
-		else if (!strncmp(line, "NSpid:\t", 7) && last)
-			inner = (uint32_t)strtoul(last + 1, NULL, 10);
-	}
-	if (inner)
-		*ret_uid = uid;
-	return inner;
-}
-
 void observe_record(struct observe *observe, const void *data, size_t size)
 {
 	struct os_event *raw = &observe->made.raw;
@@ -139,6 +119,13 @@ void observe_refusal(struct observe *observe, const struct worker_refusal *refus
 		}
 	}
 	event_name_refused(&question, context_now(observe), &observe->made);
+	tell(observe, &observe->made);
+}
+
+void observe_request(struct observe *observe, const struct worker_request *request)
+{
+	event_request(request->record, request->repeated, request->others, context_now(observe),
+		      &observe->made);
 	tell(observe, &observe->made);
 }
 

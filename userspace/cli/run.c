@@ -7,6 +7,8 @@
 #include "cli/verb.h"
 #include "common/cleanup.h"
 #include "common/policy.h"
+#include "common/provider_profile.h"
+#include "supervisor/agent_trust.h"
 #include "supervisor/identity.h"
 #include "supervisor/limits.h"
 
@@ -23,6 +25,10 @@ static const struct option_row rows[] = {
 	 "policy (or OPENSHELL_SANDBOX_POLICY); default: no network, write below DIR"},
 	{"env", 0, OPTION_STRINGS, offsetof(struct run_options, env), "K=V",
 	 "set a variable for the agent; may be repeated"},
+	{"provider", 0, OPTION_STRINGS, offsetof(struct run_options, provider), "P",
+	 "give credentials of a service, TYPE or NAME=TYPE; may be repeated"},
+	{"upstream-ca", 0, OPTION_STRINGS, offsetof(struct run_options, upstream_ca), "FILE",
+	 "CA certificates that servers are believed by besides the host's; may be repeated"},
 	{"workdir", 0, OPTION_STRING, offsetof(struct run_options, workdir), "DIR",
 	 "working directory (default: the current one)"},
 	{"name", 0, OPTION_STRING, offsetof(struct run_options, name), "NAME",
@@ -103,6 +109,35 @@ static int add_variable(struct run *run, const char *name, const char *value, st
 	return 0;
 }
 
+/* Runtimes with CA certificates of their own learn of the proxy's. --env may say otherwise. */
+static int add_trust(struct run *run, struct error *err)
+{
+	const struct agent_trust_variable *variable = agent_trust_variables;
+	int r = 0;
+
+	if (!agent_trust_wanted(run->compiled))
+		return 0;
+	for (; !r && variable->name; variable++)
+		r = add_variable(run, variable->name, variable->value, err);
+	return r;
+}
+
+/* Before --env, which may say otherwise. */
+static int add_placeholders(struct run *run, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; run->providers && i < run->providers->envs && !r; i++) {
+		const char *text = run->providers->env[i], *equals = strchr(text, '=');
+		_cleanup_free_ char *name = strndup(text, (size_t)(equals - text));
+
+		if (!name)
+			return error_set(err, -ENOMEM, "out of memory");
+		r = add_variable(run, name, equals + 1, err);
+	}
+	return r;
+}
+
 static int make_environment(struct run *run, struct error *err)
 {
 	const struct run_options *o = &run->options;
@@ -128,6 +163,10 @@ static int make_environment(struct run *run, struct error *err)
 		r = add_variable(run, "LOGNAME", run->identity.name, err);
 	if (!r)
 		r = add_variable(run, "OPENSHELL_SANDBOX", run->id, err);
+	if (!r)
+		r = add_trust(run, err);
+	if (!r)
+		r = add_placeholders(run, err);
 	for (size_t i = 0; !r && i < o->env.len; i++) {
 		const char *equals = strchr(o->env.item[i], '=');
 		_cleanup_free_ char *name = NULL;
@@ -284,6 +323,8 @@ static int check_options(struct run *run, struct error *err)
 	r = check_name(run->options.name, err);
 	if (!r)
 		r = check_variables(&o->env, err);
+	for (size_t i = 0; !r && i < o->provider.len; i++)
+		r = provider_request_check(o->provider.item[i], err);
 	if (!r && o->log_format && event_format_parse(o->log_format, &run->log_format))
 		r = error_set(err, -EINVAL, "--log-format %s: expected shorthand or ocsf",
 			      o->log_format);
@@ -291,6 +332,23 @@ static int check_options(struct run *run, struct error *err)
 		r = limits_parse_cpu(o->cpu, &run->limits.cpu_milli, err);
 	if (!r && o->memory)
 		r = limits_parse_memory(o->memory, &run->limits.memory_bytes, err);
+	return r;
+}
+
+static int load_providers(struct run *run, struct error *err)
+{
+	const struct option_strings *asked = &run->options.provider;
+	char directory[PATH_MAX];
+	int r;
+
+	if (!asked->len)
+		return 0;
+	r = provider_profile_directory(directory, sizeof(directory), err);
+	if (!r)
+		r = provider_set_new(directory, asked->item, asked->len, run->compiled,
+				     &run->providers, err);
+	if (!r)
+		provider_set_hide(run->providers);
 	return r;
 }
 
@@ -310,6 +368,8 @@ static int prepare(struct run *run, struct error *err)
 	if (!r)
 		r = choose_identity(run, err);
 	if (!r)
+		r = load_providers(run, err);
+	if (!r)
 		r = make_environment(run, err);
 	return r;
 }
@@ -318,6 +378,7 @@ static void run_clear(struct run *run)
 {
 	policy_free(run->policy);
 	policy_compiled_free(run->compiled);
+	provider_set_free(run->providers);
 	free(run->policy_text);
 	free(run->workdir);
 	for (size_t i = 0; i < run->envs; i++)

@@ -8,6 +8,7 @@
 #include "cli/options.h"
 #include "common/event_writer.h"
 #include "common/policy.h"
+#include "common/provider.h"
 #include "supervisor/identity.h"
 #include "supervisor/limits.h"
 
@@ -18,7 +19,7 @@
 
 struct run_options {
 	const char *policy, *workdir, *name, *cpu, *memory, *learn, *log, *log_format;
-	struct option_strings env;
+	struct option_strings env, provider, upstream_ca;
 	bool gpu, audit, require_lsm, tty, no_tty;
 };
 
@@ -37,6 +38,7 @@ struct run {
 	struct identity identity;
 	struct limits limits;
 	enum event_format log_format;
+	struct provider_set *providers; /* NULL without --provider */
 	char *workdir;
 	bool tty;
 	char *env[RUN_ENV_MAX];

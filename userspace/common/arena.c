@@ -40,6 +40,27 @@ void arena_free(struct arena *arena)
 	free(arena);
 }
 
+void arena_reset(struct arena *arena)
+{
+	struct block *kept = NULL;
+
+	for (struct block *block = arena->blocks, *next; block; block = next) {
+		next = block->next;
+		if (!kept && block->size == BLOCK_SIZE)
+			kept = block;
+		else
+			free(block);
+	}
+	if (kept) {
+		/* May have held a secret, and is handed out zeroed. */
+		explicit_bzero(kept->data, kept->used);
+		kept->used = 0;
+		kept->next = NULL;
+	}
+	arena->blocks = kept;
+	arena->total = 0;
+}
+
 void *arena_alloc(struct arena *arena, size_t size)
 {
 	const size_t align = _Alignof(max_align_t);

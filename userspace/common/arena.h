@@ -16,6 +16,9 @@ struct arena *arena_new(size_t cap);
 /* Frees the arena and all that came from it; NULL is valid. */
 void arena_free(struct arena *arena);
 
+/* Free all that came from it, but for a block that is used again. */
+void arena_reset(struct arena *arena);
+
 /* @size zeroed bytes, aligned for any type; NULL past the cap or without memory. */
 void *arena_alloc(struct arena *arena, size_t size);
 

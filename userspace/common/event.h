@@ -40,6 +40,19 @@ enum event_path_state {
 	EVENT_PATH_UNNAMED,  /* a pipe, socket, memfd: "pipe:[123]" */
 };
 
+/* A request as the proxy judged it, and what became of it. Raw like all else. */
+struct event_http {
+	const char *scheme; /* "https"; a constant */
+	bool plain_port;    /* it is the scheme's own, which is left out */
+	uint16_t status;    /* that the agent got, 0 = none */
+	uint64_t up, down;  /* bytes of the bodies; of a sum, of all of them */
+	uint32_t microseconds;
+	char method[33], path[1025]; /* "" of a sum of others; without the query */
+	char protocol[17];	     /* "rest", "graphql" ... */
+	char rule[161];		     /* that decided, for people, or "" */
+	char error[65];		     /* code of the answer, or "" */
+};
+
 struct event {
 	uint64_t time; /* CLOCK_REALTIME, ns since the epoch */
 	enum event_class class;
@@ -69,6 +82,8 @@ struct event {
 	bool exec_listed; /* exec_policy.allow is given: it decides what may be executed */
 	char reason[EVENT_MESSAGE_SIZE]; /* a sentence, or ""; what is quoted in it is escaped */
 
+	struct event_http request; /* EVENT_CLASS_HTTP; raw has neither address nor hook then */
+
 	/* Not decided, only told. */
 	const char *verb;		  /* "STARTED", "LOADED"; a constant */
 	char message[EVENT_MESSAGE_SIZE]; /* "" for a kernel event */
@@ -76,7 +91,11 @@ struct event {
 	int exit_code;			  /* LIFECYCLE:STOP */
 
 	uint64_t repeated; /* how many more like this were left out before it; 0 = none */
-	bool others; /* `repeated` are this program's questions for any names, not for this one */
+	/*
+	 * `repeated` are this program's questions for any names, not for this one; or its requests
+	 * to this host, whatever for.
+	 */
+	bool others;
 };
 
 /* What decoding needs to know. Pointers are borrowed for the call. */

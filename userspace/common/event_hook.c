@@ -128,6 +128,7 @@ static const struct {
 	{EVENT_CLASS_PROC, "PROC", "Process Activity", "System Activity", 1},
 	{EVENT_CLASS_FINDING, "FINDING", "Detection Finding", "Findings", 2},
 	{EVENT_CLASS_NET, "NET", "Network Activity", "Network Activity", 4},
+	{EVENT_CLASS_HTTP, "HTTP", "HTTP Activity", "Network Activity", 4},
 	{EVENT_CLASS_DNS, "DNS", "DNS Activity", "Network Activity", 4},
 	{EVENT_CLASS_CONFIG, "CONFIG", "Device Config State Change", "Discovery", 5},
 	{EVENT_CLASS_LIFECYCLE, "LIFECYCLE", "Application Lifecycle", "Application Activity", 6},

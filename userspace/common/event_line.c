@@ -2,6 +2,7 @@
 #include "common/event_line.h"
 
 #include "common/cleanup.h"
+#include "common/event_request.h"
 
 #include <netinet/in.h>
 #include <string.h>
@@ -143,6 +144,10 @@ static void add_system(struct text *t, const struct event *e)
 
 void event_line_object(const struct event *event, struct text *t)
 {
+	if (event->class == EVENT_CLASS_HTTP) {
+		event_request_object(event, t);
+		return;
+	}
 	switch (event->raw.kind) {
 	case OS_EVENT_NET:
 		if (event->raw.hook == OS_HOOK_DNS)
@@ -173,6 +178,11 @@ static void add_body(const struct event *e, struct text *t)
 		text_add_escaped(t, e->message, strlen(e->message));
 		return;
 	}
+	/* Of a request it is what is asked for that people look for. */
+	if (e->class == EVENT_CLASS_HTTP) {
+		event_line_object(e, t);
+		return;
+	}
 	add_process(t, e);
 	/* After an exec the executable is the object: there is no second one to name. */
 	if (e->raw.hook == OS_HOOK_EXEC && e->path_state == EVENT_PATH_NONE)
@@ -185,6 +195,20 @@ void event_line_body(const struct event *event, struct text *t)
 {
 	text_add(t, "%s ", event_action_label(event));
 	add_body(event, t);
+}
+
+/* What came of a request; nothing of one that went nowhere. */
+static void add_answer(const struct event *e, struct text *t)
+{
+	const struct event_http *request = &e->request;
+
+	if (e->action == EVENT_DENIED)
+		return;
+	if (request->status)
+		text_add(t, " status:%u", request->status);
+	text_add(t, " up:%llu down:%llu ms:%u.%03u", (unsigned long long)request->up,
+		 (unsigned long long)request->down, request->microseconds / 1000,
+		 request->microseconds % 1000);
 }
 
 static void add_context(const struct event *e, struct text *t)
@@ -203,7 +227,15 @@ static void add_context(const struct event *e, struct text *t)
 		text_add_word(t, e->rule[0] ? e->rule : "-");
 		text_add(t, " ");
 	}
-	text_add(t, "engine:%s]", e->engine);
+	text_add(t, "engine:%s", e->engine);
+	if (e->class == EVENT_CLASS_HTTP)
+		add_answer(e, t);
+	text_add(t, "]");
+	if (e->class == EVENT_CLASS_HTTP && e->request.rule[0]) {
+		text_add(t, " [rule:");
+		text_add_escaped(t, e->request.rule, strlen(e->request.rule));
+		text_add(t, "]");
+	}
 	if (e->raw.kind == OS_EVENT_NET && event_is_rewritten(e)) {
 		text_add(t, " [to:");
 		text_add_address(t, e->raw.real);
@@ -234,7 +266,9 @@ void event_line(const struct event *event, bool colour, struct text *t)
 		 event_action_label(event), colour ? COLOUR_RESET : "");
 	add_body(event, t);
 	add_context(event, t);
-	if (event->repeated && event->others)
+	if (event->repeated && event->others && event->class == EVENT_CLASS_HTTP)
+		; /* it says so itself */
+	else if (event->repeated && event->others)
 		text_add(t, " [and %llu more questions]", (unsigned long long)event->repeated);
 	else if (event->repeated)
 		text_add(t, " [repeated %llu times]", (unsigned long long)event->repeated);

@@ -4,6 +4,7 @@
 #include "common/cleanup.h"
 #include "common/event_line.h"
 #include "common/event_name.h"
+#include "common/event_request.h"
 
 #include <jansson.h>
 #include <netinet/in.h>
@@ -148,7 +149,7 @@ static void add_destination(struct builder *b, json_t *root, const struct event 
 		if (json_array_append_new(between, address_value(e->raw.address)) < 0)
 			b->failed = true;
 		set(b, endpoint, "intermediate_ips", between);
-	} else {
+	} else if (e->class != EVENT_CLASS_HTTP) {
 		set(b, endpoint, "ip", address_value(e->raw.address));
 	}
 	set_int(b, endpoint, "port", e->raw.port);
@@ -194,6 +195,45 @@ static void add_network(struct builder *b, json_t *root, const struct event *e)
 		set_bytes(b, info, "protocol_name", buf);
 	}
 	set(b, root, "connection_info", info);
+}
+
+/* Bytes in are those that the agent got. */
+static void add_traffic(struct builder *b, json_t *root, const struct event *e)
+{
+	const struct event_http *request = &e->request;
+	json_t *traffic = json_object();
+
+	set_int(b, traffic, "bytes_in", (json_int_t)(request->down & INT64_MAX));
+	set_int(b, traffic, "bytes_out", (json_int_t)(request->up & INT64_MAX));
+	set_int(b, traffic, "bytes", (json_int_t)((request->down + request->up) & INT64_MAX));
+	set(b, root, "traffic", traffic);
+}
+
+static void add_request(struct builder *b, json_t *root, const struct event *e)
+{
+	const struct event_http *request = &e->request;
+	json_t *asked = json_object(), *url = json_object(), *answer;
+
+	set_bytes(b, url, "scheme", request->scheme);
+	set_bytes(b, url, "hostname", e->host);
+	set_int(b, url, "port", e->raw.port);
+	if (request->path[0])
+		set_bytes(b, url, "path", request->path);
+	set(b, asked, "url", url);
+	if (request->method[0])
+		set_bytes(b, asked, "http_method", request->method);
+	set(b, root, "http_request", asked);
+	add_network(b, root, e);
+	if (e->action == EVENT_DENIED && !request->status)
+		return;
+	if (request->status) {
+		answer = json_object();
+		set_int(b, answer, "code", request->status);
+		set_int(b, answer, "latency", request->microseconds / 1000);
+		set(b, root, "http_response", answer);
+	}
+	set_int(b, root, "duration", request->microseconds / 1000);
+	add_traffic(b, root, e);
 }
 
 /* The process that PROC is about: launched, opened or ended; the actor itself where it is none. */
@@ -277,6 +317,9 @@ static void add_class(struct builder *b, json_t *root, const struct event *e)
 	case EVENT_CLASS_NET:
 		add_network(b, root, e);
 		break;
+	case EVENT_CLASS_HTTP:
+		add_request(b, root, e);
+		break;
 	case EVENT_CLASS_DNS:
 		add_question(b, root, e);
 		break;
@@ -351,6 +394,19 @@ static void set_rights(struct builder *b, json_t *object, const char *key, uint3
 	set_bytes(b, object, key, buf);
 }
 
+/* What of a judged request OCSF has no place for. */
+static void add_inspection(struct builder *b, json_t *unmapped, const struct event *e)
+{
+	const struct event_http *request = &e->request;
+
+	set_bytes(b, unmapped, "protocol", request->protocol);
+	set_int(b, unmapped, "microseconds", request->microseconds);
+	if (request->rule[0])
+		set_bytes(b, unmapped, "l7_rule", request->rule);
+	if (request->error[0])
+		set_bytes(b, unmapped, "answer", request->error);
+}
+
 static void add_unmapped(struct builder *b, json_t *root, const struct event *e)
 {
 	json_t *unmapped = json_object();
@@ -359,7 +415,8 @@ static void add_unmapped(struct builder *b, json_t *root, const struct event *e)
 	set_bytes(b, unmapped, "engine", e->engine);
 	if (e->decided) {
 		set_bytes(b, unmapped, "verdict", event_action_label(e));
-		set_bytes(b, unmapped, "hook", event_hook_name(e->raw.hook));
+		if (e->class != EVENT_CLASS_HTTP)
+			set_bytes(b, unmapped, "hook", event_hook_name(e->raw.hook));
 		set_int(b, unmapped, "host_pid", e->raw.pid);
 		set_int(b, unmapped, "policy_generation", e->raw.generation);
 		if (e->raw.error)
@@ -371,6 +428,8 @@ static void add_unmapped(struct builder *b, json_t *root, const struct event *e)
 			set_rights(b, unmapped, "held", e->raw.held);
 			set_rights(b, unmapped, "missing", e->missing);
 		}
+		if (e->class == EVENT_CLASS_HTTP)
+			add_inspection(b, unmapped, e);
 	} else {
 		set_bytes(b, unmapped, "context", e->context);
 		if (e->class == EVENT_CLASS_LIFECYCLE && e->activity_id == 4)

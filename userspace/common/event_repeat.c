@@ -168,6 +168,9 @@ bool event_repeat_take(struct event_repeat *repeat, const struct event *event, u
 	unsigned int most = event->limited ? 1 : repeat->per_second;
 	struct kind *kind;
 
+	/* Requests were summed up before they became events. */
+	if (event->class == EVENT_CLASS_HTTP || event->repeated)
+		return true;
 	if (!event->decided || (event->action != EVENT_DENIED && event->action != EVENT_AUDIT))
 		return true;
 	if (event->raw.hook == OS_HOOK_DNS && !event->limited)

@@ -179,6 +179,7 @@ static bool is_shown(const struct event_writer_options *options, const struct ev
 	case EVENT_CLASS_FILE:
 		return options->allowed_files;
 	case EVENT_CLASS_NET:
+	case EVENT_CLASS_HTTP:
 		return !options->hide_allowed_net;
 	case EVENT_CLASS_PROC:
 		/* Every library of every program: files by another name. */

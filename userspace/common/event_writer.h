@@ -35,7 +35,7 @@ struct event_writer_options {
 	enum event_format format;
 	enum event_colour colour;
 	bool allowed_files;	/* tell allowed FILE events */
-	bool hide_allowed_net;	/* tell no allowed NET events */
+	bool hide_allowed_net;	/* tell no allowed NET and HTTP events */
 	bool hide_allowed_exec; /* tell no allowed PROC events */
 	/*
 	 * Identical denials (same executable, object and rights) told per second before the rest

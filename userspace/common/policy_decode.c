@@ -331,7 +331,7 @@ static void unknown_key(struct decoder *decoder, const struct yaml_node *node,
 
 	field_names(object, names);
 	near = policy_word_nearest(node->key, names);
-	for (size_t i = 0; policy_objects[i] && !home; i++)
+	for (size_t i = 0; !object->is_foreign && policy_objects[i] && !home; i++)
 		if (policy_objects[i] != object && find_field(policy_objects[i], node->key))
 			home = policy_objects[i]->name;
 	if (near)

@@ -48,6 +48,7 @@ struct policy_object {
 	const char *name;		   /* in messages, such as "an endpoint" */
 	size_t size;			   /* of the struct, which opens with struct policy_head */
 	const struct policy_field *fields; /* ends with a NULL name */
+	bool is_foreign;		   /* of no policy: its keys do not belong in one */
 };
 
 extern const struct policy_object policy_object_file;

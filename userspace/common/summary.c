@@ -28,7 +28,8 @@ struct summary {
 	void *tree; /* of struct denial */
 	size_t kinds;
 	uint64_t denied, audited, unlisted, ungrantable;
-	uint64_t root; /* about "/" itself */
+	uint64_t requests; /* that an endpoint's rules do not let through */
+	uint64_t root;	   /* about "/" itself */
 	bool grants_full;
 	struct event_grants grants;
 	char sandbox[EVENT_NAME_SIZE];
@@ -64,7 +65,7 @@ void summary_free(struct summary *summary)
 /* Of a connection it matters who wanted it: a rule names both. */
 static bool is_network(enum event_class class)
 {
-	return class == EVENT_CLASS_NET || class == EVENT_CLASS_DNS;
+	return class == EVENT_CLASS_NET || class == EVENT_CLASS_DNS || class == EVENT_CLASS_HTTP;
 }
 
 static int compare_denial(const void *a, const void *b)
@@ -90,7 +91,7 @@ static void describe(const struct event *e, struct text *t)
 	else
 		event_line_object(e, t);
 	/* A rule does not tell TCP from UDP, with which getaddrinfo() tries each address first. */
-	if (e->raw.kind == OS_EVENT_NET && e->raw.port && !t->cut &&
+	if (e->class != EVENT_CLASS_HTTP && e->raw.kind == OS_EVENT_NET && e->raw.port && !t->cut &&
 	    strncmp(t->buf, "socket ", 7) != 0) {
 		t->len = strcspn(t->buf, " ");
 		t->buf[t->len] = '\0';
@@ -99,7 +100,7 @@ static void describe(const struct event *e, struct text *t)
 		memcpy(t->buf + t->len - 3, "...", 3);
 }
 
-static void count_kind(struct summary *s, const struct event *e)
+static void count_kind(struct summary *s, const struct event *e, uint64_t times)
 {
 	char object[OBJECT_SIZE], exe[OBJECT_SIZE];
 	struct denial key = {.class = e->class, .action = e->action, .object = object, .exe = exe};
@@ -112,26 +113,26 @@ static void count_kind(struct summary *s, const struct event *e)
 	text_add_word(&t, e->exe[0] ? e->exe : e->raw.comm);
 	found = tfind(&key, &s->tree, compare_denial);
 	if (found) {
-		(*found)->count++;
+		(*found)->count += times;
 		if (strcmp((*found)->exe, exe))
 			(*found)->exe[0] = '\0';
 		return;
 	}
 	if (s->kinds == SUMMARY_KINDS_MAX) {
-		s->unlisted++;
+		s->unlisted += times;
 		return;
 	}
 	new = calloc(1, sizeof(*new));
 	if (new) {
 		*new = key;
-		new->count = 1;
+		new->count = times;
 		new->object = strdup(object);
 		new->exe = strdup(exe);
 	}
 	if (!new || !new->object || !new->exe || !tsearch(new, &s->tree, compare_denial)) {
 		if (new)
 			denial_free(new);
-		s->unlisted++;
+		s->unlisted += times;
 		return;
 	}
 	s->kinds++;
@@ -153,17 +154,22 @@ static void advise(struct summary *s, const struct event *e)
 
 void summary_add(struct summary *summary, const struct event *event)
 {
+	uint64_t times = event->repeated ? event->repeated : 1;
 	int r;
 
 	if (!event->decided || (event->action != EVENT_DENIED && event->action != EVENT_AUDIT))
 		return;
 	if (event->action == EVENT_DENIED)
-		summary->denied++;
+		summary->denied += times;
 	else
-		summary->audited++;
-	count_kind(summary, event);
+		summary->audited += times;
+	count_kind(summary, event, times);
 	if (!summary->sandbox[0])
 		snprintf(summary->sandbox, sizeof(summary->sandbox), "%s", event->sandbox);
+	if (event->class == EVENT_CLASS_HTTP) {
+		summary->requests += times;
+		return;
+	}
 	/* A line for "/" would grant every file there is, for having looked at one directory. */
 	if (event->path_state == EVENT_PATH_FULL && !strcmp(event->path, "/")) {
 		summary->root++;
@@ -308,6 +314,12 @@ void summary_print(struct summary *summary, const struct summary_losses *losses,
 	if (total) {
 		print_denials(summary, out);
 		print_grants(summary, out);
+		if (summary->requests)
+			fprintf(out,
+				"%" PRIu64 " of them are requests that the rules of their endpoint "
+				"do not let through: its `access`, `rules` and `deny_rules` say "
+				"what is; the log has the reason of each.\n",
+				summary->requests);
 		if (summary->ungrantable)
 			fprintf(out,
 				"%" PRIu64 " of them no policy can allow, or the policy "

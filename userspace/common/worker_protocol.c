@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/worker_protocol.h"
 
+#include "abi.h"
 #include "common/cleanup.h"
+#include "common/policy_address.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -22,6 +24,15 @@ _Static_assert(sizeof(struct worker_ask_flow) == 56, "no hidden padding");
 _Static_assert(sizeof(struct worker_flow) == 16, "no hidden padding");
 _Static_assert(sizeof(struct worker_lookup) == 10 + WORKER_NAME_MAX + 1, "no hidden padding");
 _Static_assert(sizeof(struct worker_found) == 16 + 16 * WORKER_ADDRESSES_MAX, "no hidden padding");
+_Static_assert(sizeof(struct worker_policy) == 16, "no hidden padding");
+_Static_assert(sizeof(struct worker_ask_origin) == 56, "no hidden padding");
+_Static_assert(sizeof(struct worker_origin) == 88 + WORKER_NAME_MAX + 3 + WORKER_BINARY_MAX,
+	       "no hidden padding");
+_Static_assert(sizeof(struct worker_ask_upstream) == 32, "no hidden padding");
+_Static_assert(sizeof(struct worker_upstream) == 40, "no hidden padding");
+_Static_assert(sizeof(struct worker_ca) == 12 + WORKER_CA_MAX, "no hidden padding");
+_Static_assert(sizeof(((struct worker_origin *)0)->rules) == sizeof(struct os_rule_mask),
+	       "as the kernel has them");
 
 static bool is_zero(const void *data, size_t size)
 {
@@ -153,6 +164,116 @@ static bool check_found(const union worker_message *m)
 		       sizeof(found->address[0]) * (WORKER_ADDRESSES_MAX - found->count));
 }
 
+static bool check_policy(const union worker_message *m)
+{
+	return !m->header.id && m->policy.generation && m->policy.size &&
+	       m->policy.size <= WORKER_BUNDLE_MAX;
+}
+
+static bool is_proxied(const uint8_t *address)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, 0xff};
+	uint32_t ipv4 = (uint32_t)address[12] << 24 | (uint32_t)address[13] << 16;
+
+	return !memcmp(address, mapped, sizeof(mapped)) &&
+	       (ipv4 ^ OS_PROXY_IPV4) >> (32 - OS_PROXY_IPV4_PREFIX) == 0;
+}
+
+static bool check_ask_origin(const union worker_message *m)
+{
+	const struct worker_ask_origin *ask = &m->ask_origin;
+
+	return check_peer(&ask->peer) && check_peer(&ask->local) &&
+	       ask->peer.protocol == IPPROTO_TCP && ask->local.protocol == IPPROTO_TCP &&
+	       is_proxied(ask->local.address);
+}
+
+/* A canonical name, or the text of an address; what follows it is zero, so it ends as a string. */
+static bool is_host(const char *host, size_t length, size_t size)
+{
+	struct policy_cidr cidr;
+
+	if (!length || length > WORKER_NAME_MAX || !is_zero(host + length, size - length))
+		return false;
+	return !worker_name_check(host, length) ||
+	       (strlen(host) == length && !policy_address_parse(host, &cidr));
+}
+
+static bool check_origin(const union worker_message *m)
+{
+	const struct worker_origin *origin = &m->origin;
+
+	if (origin->status == WORKER_FLOW_DENIED)
+		return is_zero(&origin->generation,
+			       sizeof(*origin) - offsetof(struct worker_origin, generation));
+	return origin->status == WORKER_FLOW_ALLOWED && origin->generation && origin->port &&
+	       !origin->pad && !is_zero(origin->asked, sizeof(origin->asked)) &&
+	       is_host(origin->host, origin->host_length, sizeof(origin->host)) &&
+	       origin->binary_length <= sizeof(origin->binary) &&
+	       !memchr(origin->binary, 0, origin->binary_length) &&
+	       is_zero(origin->binary + origin->binary_length,
+		       sizeof(origin->binary) - origin->binary_length);
+}
+
+static bool check_ask_upstream(const union worker_message *m)
+{
+	const struct worker_ask_upstream *ask = &m->ask_upstream;
+
+	return ask->port && !ask->pad && ask->generation &&
+	       !is_zero(ask->asked, sizeof(ask->asked));
+}
+
+static bool check_upstream(const union worker_message *m)
+{
+	const struct worker_upstream *upstream = &m->upstream;
+	bool real = !is_zero(upstream->real, sizeof(upstream->real));
+
+	if (!is_zero(upstream->pad, sizeof(upstream->pad)) || real != (upstream->port != 0))
+		return false;
+	switch (upstream->status) {
+	case WORKER_UPSTREAM_FOUND:
+		return real && !upstream->error;
+	case WORKER_UPSTREAM_DENIED:
+		return !real && !upstream->error;
+	case WORKER_UPSTREAM_SSRF:
+		return !upstream->error;
+	case WORKER_UPSTREAM_FAILED:
+		return upstream->error < 0 && upstream->error >= -4095;
+	default:
+		return false;
+	}
+}
+
+/*
+ * One DER SEQUENCE that is as long as is said, ITU-T X.690 section 8.1: enough to keep it apart
+ * from what would be something else in a file of certificates. Nobody here reads more of it.
+ */
+static bool is_der_sequence(const uint8_t *der, size_t size)
+{
+	size_t octets, length = 0;
+
+	if (size < 2 || der[0] != 0x30)
+		return false;
+	if (der[1] < 0x80)
+		return size == 2u + der[1];
+	octets = der[1] & 0x7f;
+	if (!octets || octets > 2 || size < 2 + octets)
+		return false;
+	for (size_t i = 0; i < octets; i++)
+		length = length << 8 | der[2 + i];
+	/* DER has the shortest form only. */
+	return length >= (octets == 1 ? 0x80 : 0x100) && size == 2 + octets + length;
+}
+
+static bool check_ca(const union worker_message *m)
+{
+	const struct worker_ca *ca = &m->ca;
+
+	return !m->header.id && ca->length && ca->length <= sizeof(ca->der) &&
+	       is_der_sequence(ca->der, ca->length) &&
+	       is_zero(ca->der + ca->length, sizeof(ca->der) - ca->length);
+}
+
 #define RECEIVER(x) (1u << (x))
 
 static const struct kind {
@@ -172,6 +293,15 @@ static const struct kind {
 	{WORKER_NAME, sizeof(struct worker_name), RECEIVER(WORKER_TO_WORKER), check_name},
 	{WORKER_FLOW, sizeof(struct worker_flow), RECEIVER(WORKER_TO_WORKER), check_flow},
 	{WORKER_FLUSH, sizeof(struct worker_header), RECEIVER(WORKER_TO_WORKER), check_header},
+	{WORKER_POLICY, sizeof(struct worker_policy), RECEIVER(WORKER_TO_WORKER), check_policy},
+	{WORKER_ASK_ORIGIN, sizeof(struct worker_ask_origin), RECEIVER(WORKER_FROM_WORKER),
+	 check_ask_origin},
+	{WORKER_ASK_UPSTREAM, sizeof(struct worker_ask_upstream), RECEIVER(WORKER_FROM_WORKER),
+	 check_ask_upstream},
+	{WORKER_CA, sizeof(struct worker_ca), RECEIVER(WORKER_FROM_WORKER), check_ca},
+	{WORKER_ORIGIN, sizeof(struct worker_origin), RECEIVER(WORKER_TO_WORKER), check_origin},
+	{WORKER_UPSTREAM, sizeof(struct worker_upstream), RECEIVER(WORKER_TO_WORKER),
+	 check_upstream},
 	{WORKER_LOOKUP, sizeof(struct worker_lookup), RECEIVER(WORKER_TO_RESOLVER), check_lookup},
 	{WORKER_FOUND, sizeof(struct worker_found), RECEIVER(WORKER_FROM_RESOLVER), check_found},
 };

@@ -82,6 +82,7 @@ enum worker_role {
 #define WORKER_SOCKET_PROXY    (1u << 6) /* the listener that bpf/redirect.bpf.c assigns to */
 #define WORKER_SOCKET_RECORDS  (1u << 7) /* SOCK_SEQPACKET: batches of worker_record.h, one way */
 #define WORKER_SOCKETS	       8
+#define WORKER_SOCKETS_INET    7 /* the first of them: the others are no addresses */
 
 struct worker_fork {
 	struct worker_header header;
@@ -150,10 +151,12 @@ struct worker_flow {
 	uint32_t pad;
 };
 
+#define WORKER_BUNDLE_MAX (16u << 20)
+
 struct worker_policy {
 	struct worker_header header;
-	uint32_t generation;
-	uint32_t size; /* bytes of the bundle */
+	uint32_t generation; /* not 0 */
+	uint32_t size;	     /* bytes of the bundle, 1..WORKER_BUNDLE_MAX */
 };
 
 /* Who is behind a connection that came to the proxy's listener. */
@@ -195,15 +198,19 @@ enum worker_upstream_status {
 	WORKER_UPSTREAM_FOUND = 0,
 	WORKER_UPSTREAM_DENIED = 1, /* the policy has no such inspected endpoint (any more) */
 	WORKER_UPSTREAM_SSRF = 2,   /* it has, but its addresses are forbidden ones */
-	WORKER_UPSTREAM_FAILED = 3, /* no address, or no socket: `error` */
+	/*
+	 * No address (-ENOENT: there is no such name; -EAGAIN: the resolvers do not say), or no
+	 * socket: what connect() says.
+	 */
+	WORKER_UPSTREAM_FAILED = 3,
 };
 
 struct worker_upstream {
 	struct worker_header header;
-	uint32_t status; /* enum worker_upstream_status */
-	int32_t error;	 /* negative errno, FAILED */
-	uint8_t real[16];
-	uint16_t port;
+	uint32_t status;  /* enum worker_upstream_status */
+	int32_t error;	  /* negative errno, FAILED; else 0 */
+	uint8_t real[16]; /* FOUND: where the socket connects to; SSRF, FAILED: what was tried */
+	uint16_t port;	  /* of `real`; 0 where that is all zero */
 	uint16_t pad[3];
 };
 
@@ -211,8 +218,8 @@ struct worker_upstream {
 
 struct worker_ca {
 	struct worker_header header;
-	uint32_t length;
-	uint8_t der[WORKER_CA_MAX]; /* X.509 certificate; the key stays where it is */
+	uint32_t length;	    /* of `der`; the rest is zero */
+	uint8_t der[WORKER_CA_MAX]; /* one X.509 certificate; the key stays where it is */
 };
 
 struct worker_lookup {

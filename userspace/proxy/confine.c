@@ -17,6 +17,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 /* NO_SETUID_FIXUP stays off: with it on, another uid would keep the capabilities. */
 #define SECUREBITS                                                                                 \
@@ -24,14 +25,32 @@
 	 SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |                                   \
 	 SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED)
 
-#define MEMORY_MAX (64 << 20) /* of address space, of which a few MiB are ever touched */
+#define MIB ((rlim_t)1 << 20)
 
-static const struct {
+struct limit {
 	int resource;
 	rlim_t max;
-} limits[] = {
-	{RLIMIT_CORE, 0},   {RLIMIT_FSIZE, 0},	  {RLIMIT_NPROC, 0},	 {RLIMIT_MEMLOCK, 0},
-	{RLIMIT_RTPRIO, 0}, {RLIMIT_MSGQUEUE, 0}, {RLIMIT_NOFILE, 4096}, {RLIMIT_AS, MEMORY_MAX},
+};
+
+static const struct limit common_limits[] = {
+	{RLIMIT_CORE, 0},    {RLIMIT_FSIZE, 0},	 {RLIMIT_NPROC, 0},
+	{RLIMIT_MEMLOCK, 0}, {RLIMIT_RTPRIO, 0}, {RLIMIT_MSGQUEUE, 0},
+};
+
+/*
+ * Room for 10,000 connections of agents and as many of servers. TLS has some 15 KiB in each that is
+ * idle, 300 MiB in all, and as many again may be in use: buffers of 32 KiB while something is read,
+ * of 16 KiB while something waits to be written, and what requests keep.
+ */
+static const struct limit worker_limits[] = {
+	{RLIMIT_NOFILE, 65536},
+	{RLIMIT_AS, 1024 * MIB},
+};
+
+/* Address space, of which a few MiB are ever touched. */
+static const struct limit resolver_limits[] = {
+	{RLIMIT_NOFILE, 4096},
+	{RLIMIT_AS, 64 * MIB},
 };
 
 static int set_capabilities(uint32_t low)
@@ -94,12 +113,14 @@ int confine_zygote(void)
 	    chdir("/") < 0)
 		return -errno;
 	umask(077);
+	/* Read here, where files may be opened: gmtime_r() does it in whoever is first. */
+	tzset();
 	return has_capabilities(keep) ? 0 : -EPERM;
 }
 
-static int limit(void)
+static int limit(const struct limit *limits, size_t len)
 {
-	for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
+	for (size_t i = 0; i < len; i++) {
 		struct rlimit have, want = {limits[i].max, limits[i].max};
 
 		if (getrlimit((__rlimit_resource_t)limits[i].resource, &have) < 0)
@@ -110,6 +131,16 @@ static int limit(void)
 			return -errno;
 	}
 	return 0;
+}
+
+static int limit_all(uint32_t role)
+{
+	int r = limit(common_limits, ARRAY_LEN(common_limits));
+
+	if (r)
+		return r;
+	return role == WORKER_ROLE_WORKER ? limit(worker_limits, ARRAY_LEN(worker_limits))
+					  : limit(resolver_limits, ARRAY_LEN(resolver_limits));
 }
 
 static bool is_confined(uid_t uid)
@@ -180,7 +211,7 @@ int confine_child(uint32_t role, uid_t uid, pid_t zygote)
 {
 	struct sock_filter code[FILTER_MAX];
 	struct sock_fprog program = {.filter = code};
-	int r = limit();
+	int r = limit_all(role);
 
 	if (r)
 		return r;

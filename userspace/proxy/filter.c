@@ -114,6 +114,11 @@ static const struct rule worker[] = {
 	{SYS_sendmmsg, {CLEAR(3, SEND_FLAGS)}},
 	{SYS_accept4, {}},
 	{SYS_shutdown, {}},
+	/* By this OpenSSL sees that it was forked, and that its random numbers must be new ones. */
+	{SYS_getpid, {}},
+	/* glibc's qsort() asks how much memory there is, the first time that it is used for much.
+	 */
+	{SYS_sysinfo, {}},
 	{SYS_setsockopt, {EQUAL(1, IPPROTO_TCP), EQUAL(2, TCP_NODELAY)}},
 	{SYS_setsockopt, {EQUAL(1, SOL_SOCKET), EQUAL(2, SO_LINGER)}},
 };

@@ -33,12 +33,12 @@ struct text {
 
 static inline bool text_is(struct text text, const char *string)
 {
-	return text.size == strlen(string) && !memcmp(text.data, string, text.size);
+	return text.size == strlen(string) && (!text.size || !memcmp(text.data, string, text.size));
 }
 
 static inline bool text_equal(struct text a, struct text b)
 {
-	return a.size == b.size && !memcmp(a.data, b.data, a.size);
+	return a.size == b.size && (!a.size || !memcmp(a.data, b.data, a.size));
 }
 
 struct http_field {
@@ -61,7 +61,12 @@ struct http_head {
 	bool expect_continue; /* Expect: 100-continue, of HTTP/1.1 and 2 */
 	bool upgrade;	      /* HTTP/1: Connection has `upgrade`, and there is an Upgrade field */
 	uint16_t status;      /* of a response; 0 in a request */
-	uint64_t length;      /* HTTP_BODY_LENGTH */
+	/*
+	 * A response without a body (HTTP_BODY_NONE: to HEAD, or 304) says in `length` how long
+	 * that of a GET would be. HTTP_BODY_LENGTH needs no flag.
+	 */
+	bool has_length;
+	uint64_t length; /* HTTP_BODY_LENGTH */
 	/* of a request */
 	struct text method;
 	struct text target;    /* origin-form: path and query as sent, or "*" */
@@ -85,4 +90,11 @@ static inline const struct http_field *http_field_find(const struct http_head *h
 		if (text_is(head->field[i].name, name))
 			return &head->field[i];
 	return NULL;
+}
+
+/* All of @from, texts shared. A struct http_head is large, and most of it unused. */
+static inline void http_head_copy(struct http_head *to, const struct http_head *from)
+{
+	memcpy(to, from, offsetof(struct http_head, field));
+	memcpy(to->field, from->field, from->fields * sizeof(from->field[0]));
 }

@@ -59,12 +59,15 @@ struct l7_verdict {
 	const char *policy;   /* key of the rule whose endpoint decided; the policy's */
 	const char *protocol; /* "rest", "websocket", "graphql", "mcp", "json-rpc", "tcp" */
 	uint32_t endpoint;    /* index into CompiledPolicy.endpoints */
-	uint32_t body_max;    /* L7_NEED_BODY: bytes; a longer body is denied */
-	char rule[160];	      /* the rule that decided, for people: "deny GET /admin/**", or "" */
+	uint32_t body_max;    /* L7_NEED_BODY: bytes; for a longer one l7_body_too_long() */
+	char rule[160];	      /* the rule that decided, for people: "deny GET /admin", or "" */
 	char reason[L7_REASON_MAX]; /* a sentence's end when denied or audit, else "" */
 };
 
-/* The most specific endpoint for a path, whose settings hold for the request; never NULL. */
+/*
+ * The most specific endpoint for a path, whose settings hold for the request; never NULL: if none
+ * is for that path, which denies the request, any.
+ */
 const struct l7_endpoint *l7_endpoint_for(const struct l7_set *set, const struct target *target);
 const Openshell__Compiled__V1__Endpoint *l7_endpoint_policy(const struct l7_endpoint *endpoint);
 
@@ -87,11 +90,28 @@ void l7_body(const struct l7_set *set, const struct http_head *head, const struc
 	     const uint8_t *body, size_t body_size, void *scratch, size_t scratch_size,
 	     struct l7_verdict *ret_verdict);
 
-/* Whether text messages of an admitted WebSocket are judged, and gathered up to which size. */
+/* What becomes of a request whose body is longer than body_max: denied, or audit. */
+void l7_body_too_long(const struct l7_set *set, const struct http_head *head,
+		      const struct target *target, struct l7_verdict *ret_verdict);
+
+/*
+ * Whether messages of the agent over an admitted WebSocket are judged. If not, all bytes go
+ * through.
+ * @ret_message_max: up to which size a text message is gathered for it; 0: what it says does not
+ * matter, so it is judged when it begins, with @size 0. The answer to the upgrade must have no
+ * extensions (websocket.h), or no message could be read.
+ */
 bool l7_websocket_inspects(const struct l7_set *set, const struct target *target,
 			   uint32_t *ret_message_max);
 
-/* Judge one text message from the agent: WEBSOCKET_TEXT rules, or GraphQL operations. */
+/*
+ * Judge one text message from the agent: WEBSOCKET_TEXT rules, or GraphQL operations. @size above
+ * the gathered size (@message is not looked at then): too long.
+ */
 void l7_websocket_text(const struct l7_set *set, const struct http_head *head,
 		       const struct target *target, const uint8_t *message, size_t size,
 		       void *scratch, size_t scratch_size, struct l7_verdict *ret_verdict);
+
+/* Judge a binary message when it begins. What it says is never looked at. */
+void l7_websocket_binary(const struct l7_set *set, const struct http_head *head,
+			 const struct target *target, struct l7_verdict *ret_verdict);

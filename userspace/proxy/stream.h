@@ -82,9 +82,12 @@ struct stream_events {
 	void (*on_closed)(void *owner, struct stream *stream, enum stream_error error);
 };
 
+struct wire;
+
 /* First member of a codec's own stream. */
 struct stream {
 	const struct stream_ops *ops;
 	const struct stream_events *events; /* the owner's */
 	void *owner;			    /* a struct exchange */
+	struct wire *wire; /* its connection, if that has to be looked at after each operation */
 };

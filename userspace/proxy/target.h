@@ -43,6 +43,16 @@ enum target_error target_parse(struct text raw, bool encoded_slash, char *buffer
 const char *target_error_text(enum target_error error);
 
 /*
+ * How a server may read a canonical path that does more than this canonicaliser: every escape
+ * decoded, parameters after ';' dropped, slashes of either kind made one. Written into @buffer, of
+ * at least the path's size; any bytes but NUL may be in it. A rule that denies has to be asked
+ * about it as well: `/users/%40me` and `/admin;x/users` are `/users/@me` and `/admin/users` to
+ * many. 1; 0 if there is no other reading, @ret_path untouched; -E2BIG; -EBADMSG if the path is not
+ * canonical.
+ */
+int target_other_reading(struct text path, char *buffer, size_t size, struct text *ret_path);
+
+/*
  * The next `key=value` of a query from *@place on (0 at first), both decoded ('+' is a space) into
  * @buffer. 1, 0 at the end, -EBADMSG for a bad escape, -E2BIG if @buffer is too small.
  */

@@ -6,6 +6,7 @@
 #include "proxy/dns_tcp.h"
 #include "proxy/dns_udp.h"
 #include "proxy/ask_relay.h"
+#include "proxy/proxy.h"
 #include "proxy/responder.h"
 #include "proxy/worker_event.h"
 
@@ -24,6 +25,7 @@ struct worker {
 	struct dns_udp *udp;
 	struct dns_tcp *tcp;
 	struct ask_relay *relay;
+	struct proxy *proxy; /* NULL: no listener was given */
 	uint64_t now, tick;
 };
 
@@ -56,7 +58,8 @@ static int nonblocking(int fd)
 /* What it wants to hear of the channel: room, only when there is something to send. */
 static int watch_channel(struct worker *w, int op)
 {
-	bool blocked = responder_blocked(w->responder) || ask_relay_blocked(w->relay);
+	bool blocked = responder_blocked(w->responder) || ask_relay_blocked(w->relay) ||
+		       (w->proxy && proxy_blocked(w->proxy));
 	uint32_t events = EPOLLIN | (blocked ? EPOLLOUT : 0);
 
 	if (events == w->watched)
@@ -81,12 +84,35 @@ static int add_socket(struct worker *w, uint32_t socket, int fd)
 	case WORKER_SOCKET_DNS_TCP4:
 	case WORKER_SOCKET_DNS_TCP6:
 		return dns_tcp_add(w->tcp, fd);
+	case WORKER_SOCKET_PROXY:
+		return proxy_add(w->proxy, fd);
 	default:
 		return ask_relay_add(w->relay, fd);
 	}
 }
 
-static int prepare(struct worker *w, uint32_t sockets, const int fds[])
+/* Which of @fds a bit of @sockets is; -1 if it is not there. */
+static int socket_of(uint32_t sockets, const int fds[], uint32_t bit)
+{
+	if (!(sockets & bit))
+		return -1;
+	return fds[__builtin_popcount(sockets & (bit - 1))];
+}
+
+static int prepare_proxy(struct worker *w, uint32_t sockets, const int fds[],
+			 struct tls_ca_store *store)
+{
+	const struct proxy_options options = {
+		.epoll_fd = w->epoll_fd,
+		.channel = w->channel,
+		.records = socket_of(sockets, fds, WORKER_SOCKET_RECORDS),
+		.store = store,
+	};
+
+	return sockets & WORKER_SOCKET_PROXY ? proxy_new(&options, &w->proxy) : 0;
+}
+
+static int prepare(struct worker *w, uint32_t sockets, const int fds[], struct tls_ca_store *store)
 {
 	const struct responder_options options = {
 		.channel = w->channel,
@@ -106,12 +132,36 @@ static int prepare(struct worker *w, uint32_t sockets, const int fds[])
 	if (r == 0)
 		r = ask_relay_new(w->epoll_fd, w->channel, &w->relay);
 	if (r == 0)
+		r = prepare_proxy(w, sockets, fds, store);
+	if (r == 0)
 		r = nonblocking(w->channel);
 	if (r == 0)
 		r = watch_channel(w, EPOLL_CTL_ADD);
-	for (uint32_t bit = 0; r == 0 && bit < WORKER_SOCKETS; bit++)
-		if (sockets & 1u << bit)
-			r = add_socket(w, 1u << bit, *fds++);
+	for (uint32_t bit = 1; r == 0 && bit < 1u << WORKER_SOCKETS; bit <<= 1)
+		if (sockets & bit && bit != WORKER_SOCKET_RECORDS)
+			r = add_socket(w, bit, socket_of(sockets, fds, bit));
+	return r;
+}
+
+static int hear_proxy(struct worker *w, const union worker_message *message, int fd)
+{
+	int r = -EBADMSG;
+
+	if (!w->proxy) {
+		safe_close(fd);
+		return r;
+	}
+	switch (message->header.kind) {
+	case WORKER_POLICY:
+		r = proxy_policy(w->proxy, &message->policy, fd);
+		break;
+	case WORKER_ORIGIN:
+		r = proxy_origin(w->proxy, &message->origin);
+		break;
+	case WORKER_UPSTREAM:
+		r = proxy_upstream(w->proxy, &message->upstream, fd);
+		break;
+	}
 	return r;
 }
 
@@ -126,7 +176,9 @@ static int hear(struct worker *w)
 		r = worker_message_receive(w->channel, WORKER_TO_WORKER, &message, &fd, 1, &fds);
 		if (r <= 0)
 			return r == -EAGAIN ? 1 : r;
-		if (fds && message.header.kind != WORKER_FLOW) {
+		if (fds && message.header.kind != WORKER_FLOW &&
+		    message.header.kind != WORKER_POLICY &&
+		    message.header.kind != WORKER_UPSTREAM) {
 			safe_close(fd);
 			return -EBADMSG;
 		}
@@ -139,6 +191,9 @@ static int hear(struct worker *w)
 			break;
 		case WORKER_FLUSH:
 			responder_flush(w->responder);
+			break;
+		default:
+			r = hear_proxy(w, &message, fds ? fd : -1);
 			break;
 		}
 		if (r < 0)
@@ -157,6 +212,8 @@ static int handle(struct worker *w, const struct epoll_event *e)
 		if (e->events & EPOLLOUT) {
 			responder_send(w->responder);
 			ask_relay_send(w->relay);
+			if (w->proxy)
+				proxy_send(w->proxy);
 		}
 		return e->events & ~(uint32_t)EPOLLOUT ? hear(w) : 1;
 	case WORKER_EVENT_DNS_UDP:
@@ -174,22 +231,37 @@ static int handle(struct worker *w, const struct epoll_event *e)
 	case WORKER_EVENT_ASK_CONNECTION:
 		ask_relay_ready(w->relay, event, e->events);
 		break;
+	case WORKER_EVENT_PROXY_LISTENER:
+		proxy_accept(w->proxy, w->now);
+		break;
+	case WORKER_EVENT_PROXY_CONNECTION:
+		proxy_ready(w->proxy, event, e->events, w->now);
+		break;
 	}
 	return 1;
 }
 
 static bool anything_waits(const struct worker *w)
 {
-	return responder_waits(w->responder) || dns_tcp_waits(w->tcp) || ask_relay_waits(w->relay);
+	return responder_waits(w->responder) || dns_tcp_waits(w->tcp) ||
+	       ask_relay_waits(w->relay) || (w->proxy && proxy_waits(w->proxy));
+}
+
+/* For how long the loop may sleep, ms. */
+static int patience(const struct worker *w, int most)
+{
+	int tick = anything_waits(w) ? TICK_MS : -1;
+
+	return most < 0 || (tick >= 0 && tick < most) ? tick : most;
 }
 
 static int loop(struct worker *w)
 {
 	struct epoll_event events[EVENTS];
-	int r = 1;
+	int r = 1, most = -1;
 
 	while (r > 0) {
-		int n = epoll_wait(w->epoll_fd, events, EVENTS, anything_waits(w) ? TICK_MS : -1);
+		int n = epoll_wait(w->epoll_fd, events, EVENTS, patience(w, most));
 
 		if (n < 0 && errno != EINTR)
 			return -errno;
@@ -202,20 +274,23 @@ static int loop(struct worker *w)
 			dns_tcp_settle(w->tcp, w->now);
 			dns_tcp_tick(w->tcp, w->now);
 			ask_relay_tick(w->relay, w->now);
+			if (w->proxy)
+				proxy_tick(w->proxy, w->now);
 			w->tick = w->now + TICK_MS * 1000000ull;
 		}
 		dns_tcp_settle(w->tcp, w->now);
+		most = w->proxy ? proxy_settle(w->proxy) : -1;
 		if (r > 0 && watch_channel(w, EPOLL_CTL_MOD))
 			r = -EIO;
 	}
 	return r;
 }
 
-int worker_main(int channel, uint32_t sockets, const int fds[])
+int worker_main(int channel, uint32_t sockets, const int fds[], struct tls_ca_store *store)
 {
 	struct worker w = {.channel = channel, .epoll_fd = -1};
 	union worker_message ready;
-	int r = prepare(&w, sockets, fds);
+	int r = prepare(&w, sockets, fds, store);
 
 	worker_message_init(&ready, WORKER_READY, 0);
 	if (r == 0)
@@ -225,6 +300,7 @@ int worker_main(int channel, uint32_t sockets, const int fds[])
 	dns_udp_free(w.udp);
 	dns_tcp_free(w.tcp);
 	ask_relay_free(w.relay);
+	proxy_free(w.proxy);
 	responder_free(w.responder);
 	safe_close(w.epoll_fd);
 	safe_close(channel);

@@ -18,6 +18,8 @@
 
 #include <stdint.h>
 
+struct tls_ca_store;
+
 /*
  * Serve until the supervisor closes @channel, then return 0; a negative errno if that end says what
  * it must not, or if memory or descriptors cannot be had. @fds: one descriptor for each bit of
@@ -26,4 +28,4 @@
  * WORKER_READY is sent when queries are being answered. It has up to 170 descriptors open
  * (RLIMIT_NOFILE).
  */
-int worker_main(int channel, uint32_t sockets, const int fds[]);
+int worker_main(int channel, uint32_t sockets, const int fds[], struct tls_ca_store *store);

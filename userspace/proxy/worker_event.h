@@ -16,6 +16,8 @@ enum worker_event_owner {
 	WORKER_EVENT_DNS_CONNECTION, /* index: which connection */
 	WORKER_EVENT_ASK_LISTENER,   /* index: which socket */
 	WORKER_EVENT_ASK_CONNECTION, /* index: twice the connection, + 1 if it is the far end */
+	WORKER_EVENT_PROXY_LISTENER,
+	WORKER_EVENT_PROXY_CONNECTION, /* index: which connection */
 };
 
 struct worker_event {

@@ -5,6 +5,7 @@
 #include "common/worker_protocol.h"
 #include "proxy/confine.h"
 #include "proxy/resolver.h"
+#include "proxy/tls_ca.h"
 #include "proxy/worker.h"
 
 #include <fcntl.h>
@@ -19,6 +20,9 @@
 #define SOCKETS_FD 4
 #define FDS_MAX	   (1 + WORKER_SOCKETS)
 #define SPARE_FD   64 /* above all of them: where they wait for their places */
+
+/* Where the sandbox's CA outlives its worker: nothing is in it but what workers put there. */
+static struct tls_ca_store *store;
 
 /* Only there to end ppoll(). */
 static void on_child(int sig)
@@ -73,11 +77,14 @@ static _Noreturn void live(const struct worker_fork *fork, const int *received, 
 		_exit(n == sizeof(r) ? -r : 255);
 	}
 	close(report);
-	if (fork->role == WORKER_ROLE_RESOLVER)
+	if (fork->role == WORKER_ROLE_RESOLVER) {
+		/* What servers of the internet say may break it, and the CA's key is not for them. */
+		tls_ca_store_free(store);
 		_exit(-resolver_main(CHANNEL_FD));
+	}
 	for (int i = 0; i < WORKER_SOCKETS; i++)
 		sockets[i] = SOCKETS_FD + i;
-	_exit(-worker_main(CHANNEL_FD, fork->sockets, sockets));
+	_exit(-worker_main(CHANNEL_FD, fork->sockets, sockets, store));
 }
 
 /* What the child says of itself: 0 at the end of the pipe. */
@@ -150,6 +157,8 @@ int zygote_main(int channel)
 	sigset_t none, child;
 	int r = confine_zygote();
 
+	if (!r)
+		r = tls_ca_store_new(&store);
 	if (r)
 		return -r;
 	/* Children are reaped where no pid is in use, so SIGCHLD comes only while waiting. */

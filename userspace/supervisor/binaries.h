@@ -27,6 +27,7 @@
 
 #include "common/error.h"
 #include "common/event.h"
+#include "common/worker_protocol.h"
 #include "compiled_policy.pb-c.h"
 #include "supervisor/kernel.h"
 #include "supervisor/mount_table.h"
@@ -98,6 +99,13 @@ void binaries_event(struct binaries *binaries, const struct event *event);
  * connect() say, as -ECONNREFUSED. @binaries: struct binaries, as struct worker_options.arg.
  */
 int binaries_flow(void *binaries, const struct os_flow *flow, int *ret_fd);
+
+/*
+ * Who is behind a connection that came to the proxy: by the policy in force, and, where a glob may
+ * know the binary (OS_SOCK_ASK), after looking at it; that verdict is told as well. 0 and who it
+ * is, without header and host, or -EPERM. @binaries: struct binaries.
+ */
+int binaries_origin(void *binaries, const struct os_flow *flow, struct worker_origin *ret_origin);
 
 /* Readable when binaries_poll() has something to do: a SHA-256 is ready. */
 int binaries_fd(const struct binaries *binaries);

@@ -9,6 +9,7 @@
 #include "bpf/include/identity.h"
 #include "supervisor/binaries_internal.h"
 #include "supervisor/egress_judge.h"
+#include "supervisor/upstream.h"
 
 #include <bpf/bpf.h>
 #include <fcntl.h>
@@ -20,11 +21,6 @@
 
 /* Processes of the host that are looked through for one that runs a file. */
 #define SCAN_MAX 8192
-
-struct record {
-	struct os_event event;
-	char path[OS_PROC_PATH_MAX];
-};
 
 static void fill_process(struct os_event *e, const struct os_flow *flow)
 {
@@ -52,13 +48,12 @@ static void fill_process(struct os_event *e, const struct os_flow *flow)
 			e->comm[i] = '\0';
 }
 
-/* As the sandbox's ring would have it. Returns the record's size. */
-static size_t make_record(const struct binaries *b, const struct os_flow *flow,
-			  const struct os_proc *proc, struct record *ret)
+size_t binaries_record(const struct binaries *b, const struct os_flow *flow,
+		       const struct os_proc *proc, struct binaries_record *ret)
 {
 	struct address asked;
 
-	*ret = (struct record){};
+	*ret = (struct binaries_record){};
 	memcpy(&asked, flow->asked, sizeof(asked));
 	fill_process(&ret->event, flow);
 	ret->event.slot = b->options.slot;
@@ -78,19 +73,18 @@ static size_t make_record(const struct binaries *b, const struct os_flow *flow,
 	return sizeof(ret->event) + proc->path_len;
 }
 
-/* Where a record's executable is, as events tell it; NULL if that is not known. */
-static const char *path_of(struct binaries *b, const struct os_proc *proc)
+const char *binaries_path(struct binaries *b, const struct os_proc *proc)
 {
 	const struct event_context context = {
 		.sandbox = "", .path = mount_table_path, .path_arg = b->options.mounts};
-	struct record record = {.event = {
-					.kind = OS_EVENT_EXEC,
-					.hook = OS_HOOK_EXEC,
-					.verdict = OS_EVENT_ALLOWED,
-					.exe = proc->identity.exe.file,
-					.flags = proc->path_flags,
-					.exe_len = proc->path_len,
-				}};
+	struct binaries_record record = {.event = {
+						 .kind = OS_EVENT_EXEC,
+						 .hook = OS_HOOK_EXEC,
+						 .verdict = OS_EVENT_ALLOWED,
+						 .exe = proc->identity.exe.file,
+						 .flags = proc->path_flags,
+						 .exe_len = proc->path_len,
+					 }};
 
 	if (!proc->path_len || proc->path_len > OS_PROC_PATH_MAX)
 		return NULL;
@@ -112,7 +106,7 @@ static const char *path_by_scan(struct binaries *b, const struct os_file_id *fil
 		at = &pid;
 		if (!bpf_map_lookup_elem(map, &pid, &proc) && proc.slot == b->options.slot &&
 		    identity_file_equal(&proc.identity.exe.file, file))
-			return path_of(b, &proc);
+			return binaries_path(b, &proc);
 	}
 	return NULL;
 }
@@ -126,12 +120,12 @@ static bool is_known(const struct binaries *b, const struct os_file_id *file)
 	return !bpf_map_lookup_elem(b->options.kernel->maps.binary, &key, &entry);
 }
 
-static void look_at_all(struct binaries *b, const struct os_proc *proc)
+void binaries_look_at_all(struct binaries *b, const struct os_proc *proc)
 {
 	const struct os_identity *identity = &proc->identity;
 
 	if (!is_known(b, &identity->exe.file))
-		binaries_look(b, &identity->exe.file, path_of(b, proc));
+		binaries_look(b, &identity->exe.file, binaries_path(b, proc));
 	for (uint32_t i = 0; i < OS_ANCESTORS_MAX && i < identity->ancestors; i++) {
 		const struct os_file_id *file = &identity->ancestor[i].file;
 		const struct binaries_file *known;
@@ -175,26 +169,6 @@ static uint32_t real_address(struct binaries *b, const struct os_flow *flow,
 	return address_is_never(ret_real) ? OS_REASON_NEVER_ADDRESS : OS_REASON_NONE;
 }
 
-static int connect_to(const struct address *address, uint16_t port, int *ret_fd)
-{
-	struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-	struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(port)};
-	bool ipv4 = address_is_ipv4(address);
-	const struct sockaddr *to =
-		ipv4 ? (const struct sockaddr *)&four : (const struct sockaddr *)&six;
-	_cleanup_close_ int fd = -1;
-
-	memcpy(&four.sin_addr, &address->word[3], sizeof(four.sin_addr));
-	memcpy(&six.sin6_addr, address, sizeof(six.sin6_addr));
-	fd = socket(ipv4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, to, ipv4 ? sizeof(four) : sizeof(six)) && errno != EINPROGRESS)
-		return -errno;
-	*ret_fd = TAKE_FD(fd);
-	return 0;
-}
-
 /* 0 or an enum os_reason. */
 static uint32_t judge(struct binaries *b, const struct os_flow *flow, const struct os_proc *proc,
 		      uint32_t *ret_endpoint)
@@ -206,8 +180,8 @@ static uint32_t judge(struct binaries *b, const struct os_flow *flow, const stru
 	uint32_t reason;
 
 	memcpy(question.address, flow->asked, sizeof(question.address));
-	look_at_all(b, proc);
-	reason = egress_judge(b->options.kernel, &question, ret_endpoint);
+	binaries_look_at_all(b, proc);
+	reason = egress_judge(b->options.kernel, &question, ret_endpoint, NULL);
 	/* Nothing is left to be asked about, but what did not fit. */
 	return reason == OS_REASON_ASK ? OS_REASON_BINARY : reason;
 }
@@ -218,7 +192,7 @@ int binaries_flow(void *binaries, const struct os_flow *flow, int *ret_fd)
 	const struct os_policy *policy = &b->options.kernel->policy[b->options.slot];
 	uint32_t reason = OS_REASON_IDENTITY;
 	struct address real = {};
-	struct record record;
+	struct binaries_record record;
 	struct os_proc proc;
 	size_t size;
 	int r = -EPERM, fd = -1;
@@ -230,17 +204,17 @@ int binaries_flow(void *binaries, const struct os_flow *flow, int *ret_fd)
 		return -EPERM;
 	if (binaries_process(b, flow->tgid, flow->start_time, &proc) &&
 	    identity_file_equal(&proc.identity.exe.file, &flow->exe)) {
-		size = make_record(b, flow, &proc, &record);
+		size = binaries_record(b, flow, &proc, &record);
 		reason = judge(b, flow, &proc, &record.event.endpoint);
 	} else {
-		size = make_record(b, flow, NULL, &record);
+		size = binaries_record(b, flow, NULL, &record);
 	}
 	if (reason == OS_REASON_CHANGED)
 		binaries_compare(b, &proc.identity, flow->tgid);
 	if (reason == OS_REASON_NONE)
 		reason = real_address(b, flow, &real);
 	if (reason == OS_REASON_NONE) {
-		r = connect_to(&real, flow->asked_port, &fd);
+		r = upstream_connect((const uint8_t *)&real, flow->asked_port, &fd);
 		if (memcmp(&real, flow->asked, sizeof(real)))
 			memcpy(record.event.real, &real, sizeof(real));
 	}

@@ -129,7 +129,6 @@ int egress_write(const struct kernel *kernel, uint32_t slot, uint32_t generation
 	}
 	if (ret_report)
 		*ret_report = (struct egress_report){.entries = table.len + binaries.len,
-						     .names = table.inspected,
 						     .binaries = binaries.missing,
 						     .truncated = binaries.truncated};
 	return 0;

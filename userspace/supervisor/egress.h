@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The network part of a compiled policy as map entries of one generation of one slot: literal
- * addresses and CIDRs of L4 rules, and the binaries that may use them; names are names.h's. Writes
+ * addresses and CIDRs, and the binaries that may use them; names are names.h's. Writes
  * nothing that is in force until the caller switches the generation; a full map refuses the whole
  * and removes what was written. Fails closed.
  */
@@ -17,7 +17,6 @@
 /* What of the policy is not in the maps, for the caller to tell. */
 struct egress_report {
 	size_t entries;	 /* written to the maps */
-	size_t names;	 /* endpoints that need inspection: not enforceable yet, so denied */
 	size_t binaries; /* binaries that the sandbox does not have */
 	bool truncated;	 /* a glob matched more than is looked at: some binaries stay denied */
 };

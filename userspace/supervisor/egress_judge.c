@@ -6,11 +6,10 @@
 #include "bpf/include/identity.h"
 
 #include <bpf/bpf.h>
-#include <stdbool.h>
 #include <string.h>
 
-static bool find_endpoint(const struct kernel *kernel, const struct egress_question *q,
-			  struct os_endpoint *ret_endpoint)
+bool egress_find(const struct kernel *kernel, const struct egress_question *q,
+		 struct os_endpoint *ret_endpoint)
 {
 	struct os_endpoint_key exact = {
 		.slot = q->slot, .generation = q->generation, .port = q->port};
@@ -58,8 +57,17 @@ static void add_binary(const struct kernel *kernel, const struct egress_question
 	endpoint_add_binary(caller, known ? &binary : NULL, image->changed);
 }
 
+/* Who was sent the other way than the endpoint's is not admitted. */
+static uint32_t inspected(const struct egress_question *q, const struct os_endpoint *endpoint,
+			  uint32_t reason)
+{
+	if (reason != OS_REASON_NONE && reason != OS_REASON_ASK)
+		return reason;
+	return (endpoint->verdict == OS_VERDICT_PROXY) == q->proxied ? reason : OS_REASON_INSPECTED;
+}
+
 uint32_t egress_judge(const struct kernel *kernel, const struct egress_question *question,
-		      uint32_t *ret_endpoint)
+		      uint32_t *ret_endpoint, struct os_rule_mask *ret_rules)
 {
 	static const struct os_image every;
 	const struct os_identity *identity = question->identity;
@@ -69,7 +77,9 @@ uint32_t egress_judge(const struct kernel *kernel, const struct egress_question 
 
 	if (ret_endpoint)
 		*ret_endpoint = OS_EVENT_NO_ENDPOINT;
-	if (!find_endpoint(kernel, question, &endpoint))
+	if (ret_rules)
+		*ret_rules = (struct os_rule_mask){};
+	if (!egress_find(kernel, question, &endpoint))
 		return OS_REASON_NO_ENDPOINT;
 	if (ret_endpoint)
 		*ret_endpoint = endpoint.endpoint;
@@ -80,7 +90,9 @@ uint32_t egress_judge(const struct kernel *kernel, const struct egress_question 
 	add_binary(kernel, question, &identity->exe, &caller);
 	for (uint32_t i = 0; i < OS_ANCESTORS_MAX && i < identity->ancestors; i++)
 		add_binary(kernel, question, &identity->ancestor[i], &caller);
-	reason = endpoint_decide(&endpoint, &caller);
+	if (ret_rules)
+		endpoint_mask_common(&endpoint.rules, &caller.rules, ret_rules);
+	reason = inspected(question, &endpoint, endpoint_decide(&endpoint, &caller));
 	if (reason == OS_REASON_NONE && !keeps(kernel, question, endpoint.limits))
 		return OS_REASON_STALE_NAME;
 	return reason;

@@ -3,12 +3,12 @@
 
 #include "common/cleanup.h"
 #include "common/policy_address.h"
+#include "common/policy_proxied.h"
 #include "endpoint.h"
 
 #include <string.h>
 
-#define PB(name)     Openshell__Compiled__V1__##name
-#define PROTOCOL_TCP OPENSHELL__COMPILED__V1__PROTOCOL__PROTOCOL_TCP
+#define PB(name) Openshell__Compiled__V1__##name
 
 static void table_cleanup(struct egress_table *table)
 {
@@ -45,7 +45,7 @@ static bool covers(const struct egress_entry *outer, const struct egress_entry *
 }
 
 static int add(struct egress_table *table, const struct policy_cidr *cidr, uint32_t port,
-	       uint32_t endpoint, uint32_t set, struct error *err)
+	       struct os_endpoint endpoint, struct error *err)
 {
 	struct egress_entry *entry;
 
@@ -67,16 +67,15 @@ static int add(struct egress_table *table, const struct policy_cidr *cidr, uint3
 	*entry = (struct egress_entry){
 		.prefix = (uint8_t)cidr->prefix,
 		.port = (uint16_t)port,
-		.endpoint = {.endpoint = endpoint, .verdict = OS_VERDICT_DIRECT},
+		.endpoint = endpoint,
 	};
 	memcpy(entry->address, cidr->address, sizeof(entry->address));
-	entry->endpoint.rules.word[set / 64] = UINT64_C(1) << set % 64;
 	return 0;
 }
 
 /* The ranges of one endpoint: its literal address if allowed_ips has it, else allowed_ips. */
-static int add_endpoint(struct egress_table *table, const PB(Endpoint) * endpoint, uint32_t index,
-			struct error *err)
+static int add_endpoint(struct egress_table *table, const PB(Endpoint) * endpoint,
+			struct os_endpoint value, struct error *err)
 {
 	struct policy_cidr host, range;
 	bool literal = endpoint->host_is_address, listed = endpoint->n_allowed_ips == 0;
@@ -93,20 +92,27 @@ static int add_endpoint(struct egress_table *table, const PB(Endpoint) * endpoin
 			continue;
 		}
 		for (size_t p = 0; p < endpoint->n_ports; p++) {
-			int r = add(table, &range, endpoint->ports[p], index, endpoint->binary_set,
-				    err);
+			int r = add(table, &range, endpoint->ports[p], value, err);
 
 			if (r)
 				return r;
 		}
 	}
 	for (size_t p = 0; literal && listed && p < endpoint->n_ports; p++) {
-		int r = add(table, &host, endpoint->ports[p], index, endpoint->binary_set, err);
+		int r = add(table, &host, endpoint->ports[p], value, err);
 
 		if (r)
 			return r;
 	}
 	return 0;
+}
+
+/* Both name what @to does. What is to be read for one of them is read for both. */
+static void join(struct os_endpoint *to, const struct os_endpoint *other)
+{
+	endpoint_mask_add(&to->rules, &other->rules);
+	if (other->verdict == OS_VERDICT_PROXY)
+		to->verdict = OS_VERDICT_PROXY;
 }
 
 static void merge_equal(struct egress_table *table)
@@ -118,7 +124,7 @@ static void merge_equal(struct egress_table *table)
 		struct egress_entry *entry = &table->entry[i];
 
 		if (last && last->prefix == entry->prefix && covers(last, entry))
-			endpoint_mask_add(&last->endpoint.rules, &entry->endpoint.rules);
+			join(&last->endpoint, &entry->endpoint);
 		else
 			table->entry[kept++] = *entry;
 	}
@@ -136,8 +142,7 @@ static void inherit(struct egress_table *table)
 		while (depth && !covers(&table->entry[open[depth - 1]], entry))
 			depth--;
 		if (depth)
-			endpoint_mask_add(&entry->endpoint.rules,
-					  &table->entry[open[depth - 1]].endpoint.rules);
+			join(&entry->endpoint, &table->entry[open[depth - 1]].endpoint);
 		open[depth++] = i;
 	}
 }
@@ -166,17 +171,21 @@ int egress_table_build(const PB(CompiledPolicy) * policy, struct egress_table *r
 
 	for (size_t i = 0; i < policy->n_endpoints; i++) {
 		const PB(Endpoint) *endpoint = policy->endpoints[i];
+		uint32_t set = endpoint->binary_set;
+		struct os_endpoint value = {.endpoint = (uint32_t)i};
 		int r;
 
 		if (endpoint->binary_set >= policy->n_binary_sets ||
 		    endpoint->binary_set >= OS_RULE_SETS)
 			return error_set(err, -EINVAL, "compiled policy: no binary set %u",
 					 endpoint->binary_set);
-		table.inspected += endpoint->protocol != PROTOCOL_TCP;
-		if (endpoint->protocol != PROTOCOL_TCP ||
-		    (endpoint->host[0] && !endpoint->host_is_address))
+		if ((endpoint->host[0] && !endpoint->host_is_address) ||
+		    policy_is_hidden(policy, endpoint))
 			continue;
-		r = add_endpoint(&table, endpoint, (uint32_t)i, err);
+		value.verdict =
+			policy_is_proxied(policy, endpoint) ? OS_VERDICT_PROXY : OS_VERDICT_DIRECT;
+		value.rules.word[set / 64] = UINT64_C(1) << set % 64;
+		r = add_endpoint(&table, endpoint, value, err);
 		if (r)
 			return r;
 	}

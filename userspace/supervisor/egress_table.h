@@ -2,8 +2,9 @@
 /*
  * The addresses that a compiled policy names, as the entries that the kernel looks up: the longest
  * prefix decides there, so each entry carries the rules of every range around it as well. Endpoints
- * that are names are not among them: names_index.h. Pure,
- * owned by the caller; any thread. Fails closed: what is not in the table is denied.
+ * that are names are not among them: names_index.h. An address that some rule wants to have what is
+ * said there read goes to the proxy for all. Pure, owned by the caller; any thread. Fails closed:
+ * what is not in the table is denied, and so is what a middleware should see and cannot.
  */
 #pragma once
 
@@ -25,7 +26,6 @@ struct egress_entry {
 struct egress_table {
 	struct egress_entry *entry; /* sorted by port, address, prefix; distinct */
 	size_t len, cap;
-	size_t inspected; /* endpoints whose content decides: not here, nor among the names */
 };
 
 /*

@@ -34,6 +34,7 @@ static void close_maps(struct kernel *kernel)
 		fd[i] = safe_close(fd[i]);
 	kernel->file_probe_fd = safe_close(kernel->file_probe_fd);
 	kernel->worker_filter_fd = safe_close(kernel->worker_filter_fd);
+	kernel->redirect_fd = safe_close(kernel->redirect_fd);
 }
 
 static void forget(struct kernel *kernel)
@@ -132,7 +133,8 @@ int kernel_open(struct kernel **ret_kernel, struct error *err)
 	if (!kernel)
 		return error_set(err, -ENOMEM, "out of memory");
 	memset(&kernel->maps, 0xff, sizeof(kernel->maps));
-	kernel->file_probe_fd = kernel->worker_filter_fd = kernel->users_fd = -1;
+	kernel->file_probe_fd = kernel->worker_filter_fd = kernel->redirect_fd = -1;
+	kernel->users_fd = -1;
 	kernel->tree = CGROUP_TREE_EMPTY;
 
 	r = need_state_dir(err);

@@ -21,7 +21,7 @@
 /* Descriptors of the shared maps, -1 where not loaded. */
 struct kernel_maps {
 	int sandbox, policy, anchor, named, binary, endpoint, cidr, device, name, worker, flow;
-	int proc, sock, event, count, meta, digest;
+	int proxied, listener, proc, sock, event, count, meta, digest;
 };
 
 struct kernel {
@@ -29,6 +29,7 @@ struct kernel {
 	struct os_policy *policy; /* os_policy, mapped: OS_SLOTS_MAX entries */
 	int file_probe_fd;	  /* the program behind kernel_identify() */
 	int worker_filter_fd;	  /* the program for a worker's sockets, attached to each's */
+	int redirect_fd;	  /* the program of kernel_set_listener() */
 	bool lsm;		  /* BPF-LSM programs are attached and a denial was seen to work */
 	char lsm_reason[512];	  /* why not, for people, when !lsm */
 	struct cgroup_tree tree;  /* the agents' parent cgroup */
@@ -51,3 +52,19 @@ void kernel_close(struct kernel *kernel);
  */
 int kernel_identify(const struct kernel *kernel, int fd, struct os_image *ret_image,
 		    uint32_t *ret_mode);
+
+/*
+ * @fd, a listening TCP socket, gets the connections of @slot's agents that its proxy is to read. It
+ * is bound to OS_PROXY_LISTENER, in the network namespace of the caller and of the agents; the
+ * program that gives them to it is attached there with the first one. When the socket is closed it
+ * is as if there were none, and these connections are denied. What bpf(2) says; any thread.
+ */
+int kernel_set_listener(const struct kernel *kernel, uint32_t slot, int fd);
+void kernel_clear_listener(const struct kernel *kernel, uint32_t slot);
+
+/*
+ * Who is behind a connection or datagram that reached a worker: what os_proxied has of it, or
+ * os_flow. -ENOENT: nobody that is known. Any thread.
+ */
+int kernel_find_flow(const struct kernel *kernel, const struct os_flow_key *key,
+		     struct os_flow *ret_flow);

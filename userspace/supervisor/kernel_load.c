@@ -19,6 +19,7 @@
 #include "lsm.skel.h"
 
 #define WORKER_FILTER "worker_packet_out"
+#define REDIRECT      "egress_redirect"
 
 /* The maps that outlive us, by name; the rest of an object's maps are its own. */
 static const struct shared_map {
@@ -36,6 +37,8 @@ static const struct shared_map {
 	{"os_name", offsetof(struct kernel_maps, name)},
 	{"os_worker", offsetof(struct kernel_maps, worker)},
 	{"os_flow", offsetof(struct kernel_maps, flow)},
+	{"os_proxied", offsetof(struct kernel_maps, proxied)},
+	{"os_listener", offsetof(struct kernel_maps, listener)},
 	{"os_proc", offsetof(struct kernel_maps, proc)},
 	{"os_sock", offsetof(struct kernel_maps, sock)},
 	{"os_event", offsetof(struct kernel_maps, event)},
@@ -91,8 +94,12 @@ static int attach_and_pin(struct bpf_program *prog, const struct kernel *kernel,
 
 	if (!bpf_program__autoload(prog))
 		return 0;
-	/* One is run from here, the other attached to what each sandbox's worker has. */
-	if (type == BPF_PROG_TYPE_SYSCALL || !strcmp(name, WORKER_FILTER)) {
+	/*
+	 * One is run from here, one attached to what each sandbox's worker has, one to network
+	 * namespaces where a proxy listens.
+	 */
+	if (type == BPF_PROG_TYPE_SYSCALL || type == BPF_PROG_TYPE_SK_LOOKUP ||
+	    !strcmp(name, WORKER_FILTER)) {
 		snprintf(path, sizeof(path), KERNEL_PIN_DIR "/prog_%s", name);
 		r = bpf_program__pin(prog, path);
 		return r ? error_set(err, r, "cannot pin program %s: %s", name, strerror(-r)) : 0;
@@ -241,6 +248,9 @@ static int load_core(struct kernel *kernel, bool without_lsm, struct error *err)
 	if (!r)
 		r = keep_fd(bpf_program__fd(core->progs.worker_packet_out),
 			    &kernel->worker_filter_fd, err);
+	if (!r)
+		r = keep_fd(bpf_program__fd(core->progs.egress_redirect), &kernel->redirect_fd,
+			    err);
 out:
 	core_bpf__destroy(core);
 	return r;
@@ -378,7 +388,8 @@ int kernel_adopt(struct kernel *kernel, struct error *err)
 	}
 	kernel->file_probe_fd = bpf_obj_get(KERNEL_PIN_DIR "/prog_file_probe");
 	kernel->worker_filter_fd = bpf_obj_get(KERNEL_PIN_DIR "/prog_" WORKER_FILTER);
-	if (kernel->file_probe_fd < 0 || kernel->worker_filter_fd < 0 ||
+	kernel->redirect_fd = bpf_obj_get(KERNEL_PIN_DIR "/prog_" REDIRECT);
+	if (kernel->file_probe_fd < 0 || kernel->worker_filter_fd < 0 || kernel->redirect_fd < 0 ||
 	    bpf_map_lookup_elem(kernel->maps.meta, &zero, &meta) || !meta.complete)
 		return error_set(err, -ENOENT, "%s is not a complete set", KERNEL_PIN_DIR);
 	if (meta.abi != OS_ABI)

@@ -18,6 +18,7 @@
 #include "common/worker_protocol.h"
 #include "compiled_policy.pb-c.h"
 #include "supervisor/kernel.h"
+#include "supervisor/names_admit.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -99,6 +100,16 @@ int names_found(struct names *names, const char *name, size_t length,
  * if there is none. It counts as looked up for a while, so that a loop over this ends.
  */
 const char *names_due(struct names *names, uint64_t now, uint64_t ahead);
+
+/*
+ * Where a connection to @port of the name behind the synthetic @asked may go under the policy that
+ * is asked: the addresses that os_name has for it, in the order in which to try them, those of
+ * @asked's family first. @now as above. -EINPROGRESS: look it up, names_found(), ask again; -EPERM:
+ * no endpoint has that name and port; -EACCES: none of its addresses may be used, and
+ * @ret_addresses has them; -ENOENT: there is no such name; -EAGAIN: the resolvers cannot say.
+ */
+int names_where(struct names *names, const uint8_t *asked, uint16_t port, uint64_t now,
+		struct names_addresses *ret_addresses);
 
 /* The name behind a synthetic address (16 bytes, v4-mapped), or NULL. */
 const char *names_text(const struct names *names, const uint8_t *address);

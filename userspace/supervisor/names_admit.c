@@ -95,8 +95,10 @@ struct names_verdict names_admit(const struct names_index *index, const struct n
 	struct names_verdict verdict = {.endpoint = group[0].endpoint->index};
 	bool told = false;
 
-	for (size_t i = 0; i < len; i++)
+	for (size_t i = 0; i < len; i++) {
 		verdict.valid |= valid_for(&group[i], possible, addresses);
+		verdict.proxied |= group[i].endpoint->proxied;
+	}
 	for (size_t i = 0; i < len; i++) {
 		uint32_t set = group[i].endpoint->set;
 

@@ -26,6 +26,7 @@ struct names_verdict {
 	struct os_rule_mask rules; /* that admit the whole of `valid` */
 	struct os_rule_mask ask;   /* those of them with globs */
 	uint16_t limits;	   /* OS_ENDPOINT_* of these rules */
+	bool proxied;		   /* some endpoint of this port wants to have it read */
 };
 
 /*

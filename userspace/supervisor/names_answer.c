@@ -57,19 +57,11 @@ static enum worker_name_status number_name(struct names *names, const char *text
 	return WORKER_NAME_FOUND;
 }
 
-/* Which families the name has an address of that some port of it is published with. */
-static uint16_t families(struct names *names, const struct name *name)
+/* Which families the addresses of @valid are of. */
+static uint16_t families_of(const struct names_addresses *addresses, uint32_t valid)
 {
-	const struct names_addresses *addresses = names_addresses_of(name);
-	uint32_t valid = names->audit ? names_admit_any(addresses) : 0;
 	uint16_t has = 0;
 
-	if (names_index_find(&names->index, name->text, &names->ports))
-		return 0;
-	for (size_t i = 0, len; i < names->ports.len; i += len) {
-		len = names_ports_group(&names->ports, i);
-		valid |= names_admit(&names->index, &names->ports.item[i], len, addresses).valid;
-	}
 	for (size_t i = 0; i < addresses->len; i++) {
 		static const uint8_t mapped[12] = {[10] = 0xff, 0xff};
 
@@ -79,6 +71,37 @@ static uint16_t families(struct names *names, const struct name *name)
 				       : WORKER_NAME_HAS_IPV4;
 	}
 	return has;
+}
+
+/*
+ * Which families to answer with: those of the addresses that some port of the name is published
+ * with. The proxy is at an IPv4 address, wherever the name is, and connects in either family: what
+ * it reads is asked for by IPv4, which sockets of IPv6 alone cannot be sent to.
+ */
+static uint16_t families(struct names *names, const struct name *name)
+{
+	const struct names_addresses *addresses = names_addresses_of(name);
+	uint32_t valid = names->audit ? names_admit_any(addresses) : 0;
+	bool proxied = false;
+	uint16_t has;
+
+	if (names_index_find(&names->index, name->text, &names->ports))
+		return 0;
+	for (size_t i = 0, len; i < names->ports.len; i += len) {
+		struct names_verdict verdict;
+
+		len = names_ports_group(&names->ports, i);
+		verdict = names_admit(&names->index, &names->ports.item[i], len, addresses);
+		if (verdict.proxied)
+			proxied |= verdict.valid != 0;
+		else
+			valid |= verdict.valid;
+	}
+	has = families_of(addresses, valid);
+	if (!proxied)
+		return has;
+	/* Other ports of a name that has IPv6 alone are not reached by IPv4. */
+	return has == WORKER_NAME_HAS_IPV6 ? has | WORKER_NAME_HAS_IPV4 : WORKER_NAME_HAS_IPV4;
 }
 
 static void answer(struct worker_name *to, enum worker_name_status status, uint64_t ttl)
@@ -261,6 +284,8 @@ static bool in_use(struct names *names, const struct name *name, uint64_t now)
 	const struct names_maps maps = names_maps_of(names, names->now.generation);
 	uint64_t used = names->audit ? names_maps_used(&maps, name->number, 0) : 0;
 
+	if (name->used > used)
+		used = name->used;
 	if (names_index_find(&names->index, name->text, &names->ports))
 		return false;
 	for (size_t i = 0; i < names->ports.len && now >= used + USE_SECONDS * SECOND; i++) {

@@ -3,12 +3,12 @@
 
 #include "common/cleanup.h"
 #include "common/policy_host.h"
+#include "common/policy_proxied.h"
 #include "common/worker_protocol.h"
 
 #include <string.h>
 
-#define PB(name)     Openshell__Compiled__V1__##name
-#define PROTOCOL_TCP OPENSHELL__COMPILED__V1__PROTOCOL__PROTOCOL_TCP
+#define PB(name) Openshell__Compiled__V1__##name
 
 static void index_cleanup(struct names_index *index)
 {
@@ -19,7 +19,7 @@ bool names_index_takes(const PB(CompiledPolicy) * policy, const PB(Endpoint) * e
 {
 	const PB(BinarySet) * set;
 
-	if (endpoint->protocol != PROTOCOL_TCP || !endpoint->host[0] || endpoint->host_is_address)
+	if (!endpoint->host[0] || endpoint->host_is_address || policy_is_hidden(policy, endpoint))
 		return false;
 	if (endpoint->binary_set >= policy->n_binary_sets)
 		return false;
@@ -35,9 +35,10 @@ static const char *fixed_end(const char *host)
 	return star ? star + strcspn(star, ".") : host;
 }
 
-static int add(struct names_index *index, const PB(Endpoint) * endpoint, uint32_t number,
+static int add(struct names_index *index, const PB(CompiledPolicy) * policy, uint32_t number,
 	       struct policy_cidr *allowed, struct error *err)
 {
+	const PB(Endpoint) *endpoint = policy->endpoints[number];
 	struct names_endpoint *to = &index->endpoint[index->len];
 
 	*to = (struct names_endpoint){
@@ -45,6 +46,7 @@ static int add(struct names_index *index, const PB(Endpoint) * endpoint, uint32_
 		.key = fixed_end(endpoint->host),
 		.index = number,
 		.set = endpoint->binary_set,
+		.proxied = policy_is_proxied(policy, endpoint),
 		.ports = endpoint->ports,
 		.ports_len = endpoint->n_ports,
 		.allowed = allowed,
@@ -103,7 +105,7 @@ int names_index_build(const PB(CompiledPolicy) * policy, struct names_index *ret
 		if (endpoint->binary_set >= OS_RULE_SETS)
 			return error_set(err, -EINVAL, "compiled policy: no binary set %u",
 					 endpoint->binary_set);
-		r = add(&index, endpoint, (uint32_t)i, index.cidr + cidrs, err);
+		r = add(&index, policy, (uint32_t)i, index.cidr + cidrs, err);
 		if (r)
 			return r;
 		cidrs += endpoint->n_allowed_ips;

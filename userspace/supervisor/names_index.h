@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The endpoints of a compiled policy that are names, found by name: those of L4 rules that admit
- * somebody. Pure, owned by the caller, who keeps the policy for as long; any thread. Fails closed:
- * what is not in the index is admitted to nobody.
+ * The endpoints of a compiled policy that are names, found by name: those that admit somebody.
+ * Pure, owned by the caller, who keeps the policy for as long; any thread. Fails closed: what is
+ * not in the index is admitted to nobody.
  */
 #pragma once
 
@@ -19,6 +19,7 @@ struct names_endpoint {
 	const char *host; /* canonical; the policy's, as is ports */
 	const char *key;  /* into host: all of it, or what follows the last label with a star */
 	bool wildcard;
+	bool proxied;	/* what is said there decides: policy_proxied.h */
 	uint32_t index; /* in CompiledPolicy.endpoints */
 	uint32_t set;	/* the rule's bit */
 	const uint32_t *ports;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the files of names.h share. names.c: policies come and go; names_answer.c: questions and
- * what is found; names_publish.c: what of this is in the kernel's maps.
+ * what is found; names_where.c: where the supervisor connects to; names_publish.c: what of this is
+ * in the kernel's maps.
  *
  * A name's life: numbered (by the policy that spells it out, or by the first question), looked up,
  * validated, published, looked up again. What is published is always what names_admit() says to the

@@ -64,7 +64,7 @@ int names_maps_set_endpoint(const struct names_maps *maps, uint32_t number, uint
 	struct os_endpoint_key key = endpoint_key(maps, number, port);
 	struct os_endpoint value = {
 		.endpoint = verdict->endpoint,
-		.verdict = OS_VERDICT_DIRECT,
+		.verdict = verdict->proxied ? OS_VERDICT_PROXY : OS_VERDICT_DIRECT,
 		.limits = verdict->limits,
 		.rules = verdict->rules,
 		.ask = verdict->ask,

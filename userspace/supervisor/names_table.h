@@ -32,6 +32,8 @@ struct name {
 	uint64_t fresh;	 /* CLOCK_BOOTTIME ns: until then the status is answered */
 	uint64_t expiry; /* what os_name has */
 	uint64_t check;	 /* not looked at before for names_due() */
+	uint64_t used;	 /* by names_where(), last */
+	uint32_t turn;	 /* of addresses, for names_where() */
 };
 
 struct names_table {

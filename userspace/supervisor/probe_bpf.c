@@ -48,9 +48,9 @@ const struct probe_program probe_programs[] = {
 	 "nothing but answers comes in"},
 	{"cgroup/dev", BPF_PROG_TYPE_CGROUP_DEVICE, BPF_CGROUP_DEVICE, true,
 	 "devices are limited to a short list"},
-	{"sockops", BPF_PROG_TYPE_SOCK_OPS, BPF_CGROUP_SOCK_OPS, false,
+	{"sockops", BPF_PROG_TYPE_SOCK_OPS, BPF_CGROUP_SOCK_OPS, true,
 	 "proxied connections are told apart"},
-	{"sk_lookup", BPF_PROG_TYPE_SK_LOOKUP, BPF_SK_LOOKUP, false,
+	{"sk_lookup", BPF_PROG_TYPE_SK_LOOKUP, BPF_SK_LOOKUP, true,
 	 "proxied connections reach their sandbox's worker"},
 	{"raw_tp/sched_process_exec", BPF_PROG_TYPE_RAW_TRACEPOINT, 0, true,
 	 "executables and their ancestors are recorded for rules that name binaries"},
@@ -67,6 +67,7 @@ const struct probe_map probe_maps[] = {
 	{"ringbuf", BPF_MAP_TYPE_RINGBUF, "events (Linux 5.8)"},
 	{"hash_of_maps", BPF_MAP_TYPE_HASH_OF_MAPS, "a ring buffer for each sandbox"},
 	{"percpu_array", BPF_MAP_TYPE_PERCPU_ARRAY, "counters"},
+	{"sockmap", BPF_MAP_TYPE_SOCKMAP, "the listeners of proxies"},
 };
 
 const size_t probe_maps_len = ARRAY_LEN(probe_maps);

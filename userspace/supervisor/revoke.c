@@ -190,14 +190,18 @@ static bool is_admitted(const struct revoke *revoke, const struct os_sock *sock,
 
 	memcpy(&address, rewritten ? sock->asked : sock->address, sizeof(address));
 	question.port = rewritten ? sock->asked_port : sock->port;
-	if (rewritten && !(sock->flags & OS_SOCK_ASK))
+	question.proxied = sock->flags & OS_SOCK_PROXY;
+	/* Where a name really is counts for who goes there himself. */
+	if (rewritten && !(sock->flags & (OS_SOCK_ASK | OS_SOCK_PROXY)))
 		question.real = sock->address;
 	memcpy(question.address, &address, sizeof(question.address));
 	if (!question.port || sock->flags & OS_SOCK_DNS || sock->stamp.state == OS_SOCK_LOOPBACK ||
 	    address_is_loopback(&address))
 		return true;
-	reason = egress_judge(revoke->options.kernel, &question, NULL);
-	return reason == OS_REASON_NONE || (reason == OS_REASON_ASK && sock->flags & OS_SOCK_ASK);
+	reason = egress_judge(revoke->options.kernel, &question, NULL, NULL);
+	/* Whoever waits for a verdict waits on; the proxy asks again whose a connection is. */
+	return reason == OS_REASON_NONE ||
+	       (reason == OS_REASON_ASK && sock->flags & (OS_SOCK_ASK | OS_SOCK_PROXY));
 }
 
 static int destroy(const struct revoke *revoke, const struct inet_diag_msg *diag)

@@ -142,6 +142,7 @@ static void erase(const struct kernel *kernel, uint64_t id, const struct slot *o
 		return;
 	bpf_map_delete_elem(kernel->maps.sandbox, &id);
 	bpf_map_delete_elem(kernel->maps.digest, &slot);
+	kernel_clear_listener(kernel, slot);
 	if (!owner || owner->anchors)
 		anchor_erase(kernel, slot, 0);
 	if (!owner || owner->endpoints)

@@ -16,20 +16,32 @@
 #include <sys/wait.h>
 
 #define BACKLOG	      256
+#define BACKLOG_PROXY 4096	/* net.core.somaxconn may say less */
 #define RECEIVE_BYTES (1 << 20) /* a burst of some thousand queries while a worker starts again */
+#define RECORDS_BYTES (4 << 20) /* what the supervisor may lag behind before records are lost */
+#define RECORDS	      WORKER_SOCKETS_INET /* its bit's number */
+
+#define NO_PORT SIZE_MAX /* whoever needs the socket finds it in a map */
 
 /* In the order of the bits. */
 static const struct {
 	int family, type;
+	uint32_t address; /* of IPv4, host order */
+	int backlog;
 	size_t port; /* in struct os_worker */
-} kinds[WORKER_SOCKETS] = {
-	{AF_INET, SOCK_DGRAM, offsetof(struct os_worker, dns_udp4)},
-	{AF_INET, SOCK_STREAM, offsetof(struct os_worker, dns_tcp4)},
-	{AF_INET6, SOCK_DGRAM, offsetof(struct os_worker, dns_udp6)},
-	{AF_INET6, SOCK_STREAM, offsetof(struct os_worker, dns_tcp6)},
-	{AF_INET, SOCK_STREAM, offsetof(struct os_worker, ask4)},
-	{AF_INET6, SOCK_STREAM, offsetof(struct os_worker, ask6)},
+} kinds[WORKER_SOCKETS_INET] = {
+	{AF_INET, SOCK_DGRAM, INADDR_LOOPBACK, 0, offsetof(struct os_worker, dns_udp4)},
+	{AF_INET, SOCK_STREAM, INADDR_LOOPBACK, BACKLOG, offsetof(struct os_worker, dns_tcp4)},
+	{AF_INET6, SOCK_DGRAM, 0, 0, offsetof(struct os_worker, dns_udp6)},
+	{AF_INET6, SOCK_STREAM, 0, BACKLOG, offsetof(struct os_worker, dns_tcp6)},
+	{AF_INET, SOCK_STREAM, INADDR_LOOPBACK, BACKLOG, offsetof(struct os_worker, ask4)},
+	{AF_INET6, SOCK_STREAM, 0, BACKLOG, offsetof(struct os_worker, ask6)},
+	{AF_INET, SOCK_STREAM, OS_PROXY_LISTENER, BACKLOG_PROXY, NO_PORT},
 };
+
+_Static_assert(WORKER_SOCKET_PROXY == 1u << (WORKER_SOCKETS_INET - 1) &&
+		       WORKER_SOCKET_RECORDS == 1u << RECORDS && RECORDS == WORKER_SOCKETS - 1,
+	       "the table has all of the internet's, and records are the one after");
 
 static const uint8_t loopback4[16] = {[10] = 0xff, 0xff, 127, 0, 0, 1};
 static const uint8_t loopback6[16] = {[15] = 1};
@@ -43,9 +55,9 @@ static uint16_t *port_of(struct os_worker *address, size_t kind)
  */
 static _Noreturn void make_sockets(int report)
 {
-	int fd[WORKER_SOCKETS];
+	int fd[WORKER_SOCKETS_INET];
 
-	for (size_t i = 0; i < WORKER_SOCKETS; i++) {
+	for (size_t i = 0; i < WORKER_SOCKETS_INET; i++) {
 		fd[i] = socket(kinds[i].family, kinds[i].type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 		if (fd[i] < 0)
 			fd[i] = -errno;
@@ -54,7 +66,7 @@ static _Noreturn void make_sockets(int report)
 }
 
 /* Descriptors or negative errnos into @ret_fds. A socket belongs to the cgroup of who makes it. */
-static int sockets_in(int cgroup, int ret_fds[WORKER_SOCKETS])
+static int sockets_in(int cgroup, int ret_fds[WORKER_SOCKETS_INET])
 {
 	struct clone_args args = {
 		.flags = CLONE_INTO_CGROUP | CLONE_FILES | CLONE_PIDFD,
@@ -87,12 +99,12 @@ static int sockets_in(int cgroup, int ret_fds[WORKER_SOCKETS])
 		if (errno != EINTR)
 			return -errno;
 	out = safe_close(out);
-	n = read(in, ret_fds, WORKER_SOCKETS * sizeof(*ret_fds));
-	return n == WORKER_SOCKETS * sizeof(*ret_fds) ? 0 : -EIO;
+	n = read(in, ret_fds, WORKER_SOCKETS_INET * sizeof(*ret_fds));
+	return n == WORKER_SOCKETS_INET * sizeof(*ret_fds) ? 0 : -EIO;
 }
 
 /* In a cgroup that is there for this alone, and gone on return. */
-static int filtered_sockets(const struct kernel *kernel, int ret_fds[WORKER_SOCKETS])
+static int filtered_sockets(const struct kernel *kernel, int ret_fds[WORKER_SOCKETS_INET])
 {
 	_cleanup_close_ int root = -1, cgroup = -1;
 	char name[64];
@@ -114,28 +126,48 @@ static int filtered_sockets(const struct kernel *kernel, int ret_fds[WORKER_SOCK
 }
 
 /* Bind @fd to the loopback address, at a port that the kernel chooses. */
-static int set_up_socket(int fd, int family, int type, uint16_t *ret_port)
+static int set_up_socket(int fd, size_t kind, struct os_worker *ret_address)
 {
-	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int family = kinds[kind].family, size = RECEIVE_BYTES, on = 1;
+	struct sockaddr_in in = {.sin_family = AF_INET,
+				 .sin_addr.s_addr = htonl(kinds[kind].address)};
 	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
 	struct sockaddr *address =
 		family == AF_INET ? (struct sockaddr *)&in : (struct sockaddr *)&in6;
 	socklen_t len = family == AF_INET ? sizeof(in) : sizeof(in6);
-	int size = RECEIVE_BYTES, on = 1;
 
 	if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
 		return -errno;
 	if (bind(fd, address, len) < 0)
 		return -errno;
-	if (type == SOCK_STREAM && listen(fd, BACKLOG) < 0)
+	if (kinds[kind].backlog && listen(fd, kinds[kind].backlog) < 0)
 		return -errno;
 	/* As large as the host lets it be. */
-	if (type == SOCK_DGRAM && setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
+	if (kinds[kind].type == SOCK_DGRAM &&
+	    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	if (kinds[kind].port == NO_PORT)
+		return 0;
 	if (getsockname(fd, address, &len) < 0)
 		return -errno;
-	*ret_port = ntohs(family == AF_INET ? in.sin_port : in6.sin6_port);
+	*port_of(ret_address, kind) = ntohs(family == AF_INET ? in.sin_port : in6.sin6_port);
 	return 0;
+}
+
+/* The worker writes, we read; both ends are kept, so that the next worker finds the same. */
+static int open_records(struct worker_sockets *sockets)
+{
+	int ends[2], size = RECORDS_BYTES;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
+		return -errno;
+	sockets->fd[RECORDS] = ends[0];
+	sockets->records = ends[1];
+	sockets->have |= WORKER_SOCKET_RECORDS;
+	if (setsockopt(ends[0], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)))
+		setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	/* One way: a worker that wanted to hear something here would wait in vain. */
+	return shutdown(ends[1], SHUT_WR) < 0 ? -errno : 0;
 }
 
 int worker_sockets_open(const struct kernel *kernel, struct worker_sockets *ret_sockets,
@@ -144,18 +176,19 @@ int worker_sockets_open(const struct kernel *kernel, struct worker_sockets *ret_
 	struct worker_sockets sockets = WORKER_SOCKETS_EMPTY;
 	int r = filtered_sockets(kernel, sockets.fd);
 
+	if (!r)
+		r = open_records(&sockets);
 	if (r) {
 		worker_sockets_close(&sockets);
-		return error_set(err, r, "cannot make sockets for the sandbox's names: %s",
+		return error_set(err, r, "cannot make sockets for the sandbox's worker: %s",
 				 strerror(-r));
 	}
-	for (size_t i = 0; i < WORKER_SOCKETS; i++) {
+	for (size_t i = 0; i < WORKER_SOCKETS_INET; i++) {
 		int fd = sockets.fd[i];
 
 		r = fd < 0 ? fd : 0;
 		if (!r)
-			r = set_up_socket(fd, kinds[i].family, kinds[i].type,
-					  port_of(&sockets.address, i));
+			r = set_up_socket(fd, i, &sockets.address);
 		if (!r) {
 			sockets.have |= 1u << i;
 			continue;
@@ -164,7 +197,7 @@ int worker_sockets_open(const struct kernel *kernel, struct worker_sockets *ret_
 		if (kinds[i].family == AF_INET6 && (r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL))
 			continue;
 		worker_sockets_close(&sockets);
-		return error_set(err, r, "cannot listen on %s for the sandbox's names: %s",
+		return error_set(err, r, "cannot listen on %s for the sandbox's worker: %s",
 				 kinds[i].family == AF_INET ? "127.0.0.1" : "::1", strerror(-r));
 	}
 	*ret_sockets = sockets;
@@ -175,7 +208,13 @@ void worker_sockets_close(struct worker_sockets *sockets)
 {
 	for (size_t i = 0; i < WORKER_SOCKETS; i++)
 		sockets->fd[i] = safe_close(sockets->fd[i]);
+	sockets->records = safe_close(sockets->records);
 	sockets->have = 0;
+}
+
+int worker_sockets_proxy(const struct worker_sockets *sockets)
+{
+	return sockets->fd[WORKER_SOCKETS_INET - 1];
 }
 
 size_t worker_sockets_list(const struct worker_sockets *sockets, int ret_fds[WORKER_SOCKETS])
@@ -216,14 +255,18 @@ int worker_sockets_flow(const struct worker_sockets *sockets, const struct kerne
 	struct os_flow flow;
 
 	memcpy(key.local, peer->address, sizeof(key.local));
-	memcpy(key.remote, ipv4 ? loopback4 : loopback6, sizeof(key.remote));
+	memcpy(key.remote,
+	       local  ? local->address
+	       : ipv4 ? loopback4
+		      : loopback6,
+	       sizeof(key.remote));
 	if (local)
 		key.remote_port = local->port;
 	else if (ipv4)
 		key.remote_port = udp ? at->dns_udp4 : at->dns_tcp4;
 	else
 		key.remote_port = udp ? at->dns_udp6 : at->dns_tcp6;
-	if (bpf_map_lookup_elem(kernel->maps.flow, &key, &flow) || flow.slot != slot)
+	if (kernel_find_flow(kernel, &key, &flow) || flow.slot != slot)
 		return -ENOENT;
 	*ret_flow = flow;
 	return 0;

@@ -20,19 +20,24 @@
 struct worker_sockets {
 	uint32_t have;		  /* WORKER_SOCKET_* */
 	int fd[WORKER_SOCKETS];	  /* by bit; -1 where not there */
+	int records;		  /* our end of the worker's records; -1 */
 	struct os_worker address; /* as os_worker has them */
 };
 
 #define WORKER_SOCKETS_EMPTY                                                                       \
 	(struct worker_sockets)                                                                    \
 	{                                                                                          \
-		.fd = { -1, -1, -1, -1, -1, -1 }                                                   \
+		.fd = {-1, -1, -1, -1, -1, -1, -1, -1}, .records = -1                              \
 	}
 
-/* Bind them all; those of IPv6 only where the host has it. What clone3(), bind() and so on say. */
+/* Make and bind them all; those of IPv6 only where the host has it. What clone3(), bind() and so on
+ * say. */
 int worker_sockets_open(const struct kernel *kernel, struct worker_sockets *ret_sockets,
 			struct error *err);
 void worker_sockets_close(struct worker_sockets *sockets);
+
+/* The listener for connections whose content decides: it goes into os_listener. */
+int worker_sockets_proxy(const struct worker_sockets *sockets);
 
 /* Those there are in the order of the bits; returns how many. */
 size_t worker_sockets_list(const struct worker_sockets *sockets, int ret_fds[WORKER_SOCKETS]);

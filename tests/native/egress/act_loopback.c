@@ -117,15 +117,17 @@ void act_own_udp(char **argv)
 }
 
 /*
- * listen ADDRESS: report the port, then 0 if somebody connects and sends within two seconds, else
- * the errno.
+ * listen ADDRESS [PORT]: report the port, then 0 if somebody connects and sends within two seconds,
+ * else the errno.
  */
 void act_listen(char **argv)
 {
 	int fd = socket_of(argv[1], SOCK_STREAM), accepted;
+	struct sockaddr_storage at;
+	socklen_t len = parse_address(argv[1], argv[2] ? argv[2] : "0", &at);
 	char c;
 
-	if (bind_to(fd, argv[1]) || listen(fd, 4))
+	if (bind(fd, (struct sockaddr *)&at, len) || listen(fd, 4))
 		finish(ENOTTY);
 	report(ntohs(bound_port(fd)));
 	accepted = accept(fd, NULL, NULL);

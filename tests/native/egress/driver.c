@@ -8,6 +8,7 @@
 #include "loaded.h"
 #include "names.h"
 #include "policy.h"
+#include "redirect.h"
 #include "runner.h"
 #include "world.h"
 
@@ -295,10 +296,11 @@ int main(int argc, char **argv)
 		       scope);
 	check_shared_port(scope);
 	check_passed(scope);
-	check_switch("{admitted} hold 10.77.0.2 8000 fd77::2 8000", "switch, TCP", scope);
-	check_switch("{admitted} hold-udp 10.77.0.2 8000 fd77::2 8000", "switch, UDP", scope);
+	check_switch("{admitted} hold 10.77.0.2 8000 fd77::2 8000", "switch, TCP", 0, scope);
+	check_switch("{admitted} hold-udp 10.77.0.2 8000 fd77::2 8000", "switch, UDP", 0, scope);
 	check_modes(scope);
 	check_audit_ends(scope);
+	redirect_check(scope);
 	names_check(scope);
 	for (int i = 0; i < 50 && loaded_processes(); i++)
 		usleep(20000);

@@ -21,7 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SLOTS 2
+#define SLOTS LOADED_SLOTS
 
 static struct core_bpf *core;
 static struct bpf_link *links[32];
@@ -32,6 +32,7 @@ static int cgroup_fd[SLOTS + 1];
 static struct ring_buffer *rings[SLOTS + 1];
 static struct os_event last[SLOTS + 1];
 static int fresh[SLOTS + 1];
+static struct os_policy in_force[OS_SLOTS_MAX]; /* as os_policy has it, for who maps that */
 
 static uint64_t id_of(int fd)
 {
@@ -129,6 +130,24 @@ static void open_slot(uint32_t slot)
 		die("ring buffer");
 }
 
+static struct bpf_link *attach(struct bpf_program *prog)
+{
+	struct bpf_link *link;
+	int ns;
+
+	switch (bpf_program__type(prog)) {
+	case BPF_PROG_TYPE_RAW_TRACEPOINT:
+		return bpf_program__attach(prog);
+	case BPF_PROG_TYPE_SK_LOOKUP:
+		ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+		link = bpf_program__attach_netns(prog, ns);
+		close(ns);
+		return link;
+	default:
+		return bpf_program__attach_cgroup(prog, cgroup_fd[0]);
+	}
+}
+
 void loaded_open(void)
 {
 	const char *mount = access("/sys/fs/cgroup/unified/cgroup.procs", F_OK)
@@ -149,6 +168,12 @@ void loaded_open(void)
 	kernel.maps.binary = bpf_map__fd(core->maps.os_binary);
 	kernel.maps.endpoint = bpf_map__fd(core->maps.os_endpoint);
 	kernel.maps.cidr = bpf_map__fd(core->maps.os_cidr);
+	kernel.maps.name = bpf_map__fd(core->maps.os_name);
+	kernel.maps.flow = bpf_map__fd(core->maps.os_flow);
+	kernel.maps.proxied = bpf_map__fd(core->maps.os_proxied);
+	kernel.maps.listener = bpf_map__fd(core->maps.os_listener);
+	kernel.maps.sock = bpf_map__fd(core->maps.os_sock);
+	kernel.policy = in_force;
 	kernel.file_probe_fd = bpf_program__fd(core->progs.file_probe);
 	for (uint32_t slot = 1; slot <= SLOTS; slot++)
 		open_slot(slot);
@@ -159,9 +184,7 @@ void loaded_open(void)
 		if (bpf_program__type(prog) == BPF_PROG_TYPE_SYSCALL ||
 		    !strcmp(bpf_program__name(prog), "worker_packet_out"))
 			continue;
-		link = bpf_program__type(prog) == BPF_PROG_TYPE_RAW_TRACEPOINT
-			       ? bpf_program__attach(prog)
-			       : bpf_program__attach_cgroup(prog, cgroup_fd[0]);
+		link = attach(prog);
 		if (!link)
 			die(bpf_program__name(prog));
 		links[links_len++] = link;
@@ -191,6 +214,7 @@ void loaded_switch(uint32_t slot, uint32_t generation, uint32_t mode)
 
 	if (bpf_map_update_elem(bpf_map__fd(core->maps.os_policy), &slot, &policy, BPF_ANY))
 		die("os_policy");
+	in_force[slot] = policy;
 }
 
 int loaded_policy(uint32_t slot, uint32_t generation, uint32_t mode,
@@ -297,6 +321,11 @@ int loaded_map(const char *name)
 	if (fd < 0)
 		die(name);
 	return fd;
+}
+
+const struct kernel *loaded_kernel(void)
+{
+	return &kernel;
 }
 
 struct os_image loaded_image(const char *path)

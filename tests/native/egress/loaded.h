@@ -6,13 +6,15 @@
 
 #include "abi.h"
 #include "compiled_policy.pb-c.h"
+#include "supervisor/kernel.h"
 
 #include <stddef.h>
 #include <sys/types.h>
 
-struct loaded; /* one per process */
+#define LOADED_SLOTS 8
 
-/* Load, attach below a new cgroup; two sandboxes, slots 1 and 2. Ends the process on failure. */
+/* Load, attach below a new cgroup; sandboxes of slots 1 to LOADED_SLOTS. Ends the process on
+ * failure. One per process. */
 void loaded_open(void);
 void loaded_close(void);
 
@@ -38,6 +40,9 @@ int loaded_event(uint32_t slot, struct os_event *ret_event);
 /* Look for events of packets that are refused to @pid from now on; how many, and the last one. */
 void loaded_watch(pid_t pid);
 unsigned int loaded_watched(uint32_t slot, struct os_event *ret_event);
+
+/* What a supervisor would have of it: maps and policies. */
+const struct kernel *loaded_kernel(void);
 
 /* The descriptor of a map, by its name. */
 int loaded_map(const char *name);

@@ -21,6 +21,10 @@
 /* Sets of binaries, as policy.c numbers them. */
 enum { SET_ADMITTED, SET_PARENT, SET_GLOB, SET_ANY };
 
+#define ENTRY_SECOND	(1u << 0) /* POLICY_WITHOUT_SECOND lacks it */
+#define ENTRY_INSPECTED (1u << 1) /* what is said there decides */
+#define ENTRY_TURNS	(1u << 2) /* under POLICY_TURNED it is the other way round */
+
 /* A name's port; the name N is endpoint 100 + N. @set -1: no rule has it. */
 static const struct {
 	uint32_t number;
@@ -28,20 +32,27 @@ static const struct {
 	int set;
 	const char *real4[2], *real6;
 	int seconds;
-	bool second; /* POLICY_WITHOUT_SECOND lacks it */
+	unsigned int flags; /* ENTRY_* */
 } entries[] = {
-	{1, 8000, SET_ADMITTED, {V4("10.77.0.2")}, "fd77::2", LIVE, false},
-	{1, 8001, SET_PARENT, {V4("10.77.0.2")}, "fd77::2", LIVE, false},
-	{2, 8000, SET_PARENT, {V4("10.77.0.2")}, "fd77::2", LIVE, false},
-	{3, 8000, SET_ANY, {V4("10.77.0.2"), V4("10.77.0.3")}, NULL, LIVE, false},
-	{4, 8000, SET_ANY, {V4("10.77.0.2")}, NULL, -1, false},
-	{5, 8000, SET_ANY, {}, NULL, 0, false},
-	{6, 8000, SET_ANY, {V4("169.254.169.254")}, NULL, LIVE, false},
-	{6, 8100, SET_ANY, {V4("127.0.0.1")}, NULL, LIVE, false},
-	{7, 8000, SET_ADMITTED, {V4("10.77.1.2")}, "fd77:1::2", LIVE, true},
-	{8, 8000, SET_GLOB, {V4("10.77.0.2")}, "fd77::2", LIVE, true},
-	{9, 8002, SET_ADMITTED, {V4("10.77.0.2")}, NULL, LIVE, false},
-	{20, 0, -1, {V4("10.77.0.2")}, NULL, LIVE, false},
+	{1, 8000, SET_ADMITTED, {V4("10.77.0.2")}, "fd77::2", LIVE, 0},
+	{1, 8001, SET_PARENT, {V4("10.77.0.2")}, "fd77::2", LIVE, 0},
+	{2, 8000, SET_PARENT, {V4("10.77.0.2")}, "fd77::2", LIVE, 0},
+	{3, 8000, SET_ANY, {V4("10.77.0.2"), V4("10.77.0.3")}, NULL, LIVE, 0},
+	{4, 8000, SET_ANY, {V4("10.77.0.2")}, NULL, -1, 0},
+	{5, 8000, SET_ANY, {}, NULL, 0, 0},
+	{6, 8000, SET_ANY, {V4("169.254.169.254")}, NULL, LIVE, 0},
+	{6, 8100, SET_ANY, {V4("127.0.0.1")}, NULL, LIVE, 0},
+	{7, 8000, SET_ADMITTED, {V4("10.77.1.2")}, "fd77:1::2", LIVE, ENTRY_SECOND},
+	{8, 8000, SET_GLOB, {V4("10.77.0.2")}, "fd77::2", LIVE, ENTRY_SECOND},
+	{9, 8002, SET_ADMITTED, {V4("10.77.0.2")}, NULL, LIVE, 0},
+	{10, 8000, SET_ADMITTED, {V4("10.77.0.2")}, "fd77::2", LIVE, ENTRY_INSPECTED},
+	{11, 8000, SET_GLOB, {V4("10.77.0.2")}, "fd77::2", LIVE, ENTRY_SECOND | ENTRY_INSPECTED},
+	{12, 8000, SET_ANY, {}, NULL, 0, ENTRY_INSPECTED},
+	{13, 8100, SET_ANY, {V4("10.77.0.2")}, NULL, LIVE, ENTRY_INSPECTED},
+	{14, 8000, SET_ADMITTED, {V4("10.77.0.2")}, "fd77::2", LIVE, ENTRY_INSPECTED | ENTRY_TURNS},
+	{15, 8000, SET_ADMITTED, {V4("10.77.0.2")}, "fd77::2", LIVE, ENTRY_TURNS},
+	{16, 8000, SET_ADMITTED, {V4("10.77.0.2")}, NULL, LIVE, ENTRY_SECOND | ENTRY_INSPECTED},
+	{20, 0, -1, {V4("10.77.0.2")}, NULL, LIVE, 0},
 };
 
 #define ENTRIES (sizeof(entries) / sizeof(entries[0]))
@@ -93,13 +104,15 @@ static void enter_name(size_t i, bool ipv6, uint32_t generation)
 		die("os_name");
 }
 
-static void enter_endpoint(size_t i, uint32_t generation)
+static void enter_endpoint(size_t i, uint32_t generation, bool turned)
 {
 	struct os_endpoint_key key = {
 		.slot = SLOT, .generation = generation, .port = entries[i].port};
 	struct os_endpoint value = {.endpoint = 100 + entries[i].number,
 				    .verdict = OS_VERDICT_DIRECT};
 
+	if (!(entries[i].flags & ENTRY_INSPECTED) == (turned && entries[i].flags & ENTRY_TURNS))
+		value.verdict = OS_VERDICT_PROXY;
 	if (entries[i].set < 0)
 		return;
 	synthetic(entries[i].number, false, key.address);
@@ -118,16 +131,21 @@ void names_fill(uint32_t generation, enum policy_kind kind)
 			struct os_name_key key = name_key(i, ipv6, in_force);
 
 			bpf_map_delete_elem(loaded_map("os_name"), &key);
-			if (kind != POLICY_WITHOUT_SECOND || !entries[i].second)
+			if (kind != POLICY_WITHOUT_SECOND || !(entries[i].flags & ENTRY_SECOND))
 				enter_name(i, ipv6, generation);
 		}
-		if (kind != POLICY_WITHOUT_SECOND || !entries[i].second)
-			enter_endpoint(i, generation);
+		if (kind != POLICY_WITHOUT_SECOND || !(entries[i].flags & ENTRY_SECOND))
+			enter_endpoint(i, generation, kind == POLICY_TURNED);
 	}
 	in_force = generation;
 }
 
-static void set_worker(bool there)
+uint32_t names_generation(void)
+{
+	return in_force;
+}
+
+void names_set_worker(bool there)
 {
 	const uint32_t slot = SLOT;
 	const struct os_worker worker = {
@@ -480,7 +498,7 @@ static void check_worker_goes(int scope)
 		pid[i] = start(SLOT, acts[i], scope, &report[i], &go[i]);
 		first[i] = next_report(report[i]);
 	}
-	set_worker(false);
+	names_set_worker(false);
 	for (int i = 0; i < 3; i++)
 		if (write(go[i], "", 1) != 1)
 			die("go");
@@ -499,17 +517,17 @@ static void check_worker_goes(int scope)
 
 void names_check(int scope)
 {
-	set_worker(true);
+	names_set_worker(true);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		check(&rows[i], scope);
 	check_turns(scope);
 	check_probe(scope);
 	check_flows(scope);
-	check_switch("{admitted} hold 198.18.0.1 8000 198.18.0.7 8000", "switch, names", scope);
+	check_switch("{admitted} hold 198.18.0.1 8000 198.18.0.7 8000", "switch, names", 0, scope);
 	check_switch("{admitted} hold " SYNTHETIC "1 8000 " SYNTHETIC "7 8000",
-		     "switch, names over v6", scope);
+		     "switch, names over v6", 0, scope);
 	check_switch("{admitted} hold-udp 198.18.0.1 8000 198.18.0.7 8000",
-		     "switch, names and datagrams", scope);
+		     "switch, names and datagrams", 0, scope);
 	check_waiting(scope);
 	check_limits(scope);
 	check_known(scope);

@@ -40,8 +40,11 @@ static const struct {
 	{"ff02::1", "", 8000, 3},
 	{"255.255.255.255", "", 8000, 3},
 	{"", "198.18.0.0/15", 8002, 3},
+	{"10.77.1.2", "", 8002, 0}, /* 24: from here on what is said decides */
+	{"fd77:1::2", "", 8002, 0},
 };
 
+#define INSPECTED 24
 #define ENDPOINTS (sizeof(endpoints) / sizeof(endpoints[0]))
 
 static uint32_t generation = 1; /* 0 to egress_erase() means every one */
@@ -85,6 +88,8 @@ void policy_switch(enum policy_kind kind, const char *dir)
 		endpoint[i].host = (char *)host;
 		endpoint[i].host_is_address = host[0] && strcspn(host, "xw") == strlen(host);
 		endpoint[i].binary_set = endpoints[i].set;
+		if (i >= INSPECTED)
+			endpoint[i].protocol = OPENSHELL__COMPILED__V1__PROTOCOL__PROTOCOL_REST;
 		port[i] = endpoints[i].port;
 		endpoint[i].ports = &port[i];
 		endpoint[i].n_ports = 1;

@@ -9,6 +9,7 @@
 enum policy_kind {
 	POLICY_FULL,
 	POLICY_WITHOUT_SECOND, /* fd77::2 is gone, and the names that say so */
+	POLICY_TURNED,	       /* the names that say so are inspected, or not any more */
 };
 
 /* Put it in force as the next generation, and erase the one before. @dir: where the programs are.

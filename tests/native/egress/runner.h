@@ -54,5 +54,5 @@ void check(const struct row *row, int scope);
 /* True if @event says that the connection went to @real (NULL: where it was told). */
 bool went_to(const struct os_event *event, const char *real);
 
-/* @act holds two connections; a new policy admits the first only. */
-void check_switch(const char *act, const char *what, int scope);
+/* @act holds two connections; a new policy admits the first only, which meets @wanted. */
+void check_switch(const char *act, const char *what, int wanted, int scope);

@@ -256,7 +256,7 @@ static void report(const union worker_message *m, const int *fds, size_t len)
 	reply(text);
 }
 
-int worker_main(int channel, uint32_t sockets, const int fds[])
+int worker_main(int channel, uint32_t sockets, const int fds[], struct tls_ca_store *store)
 {
 	struct sockaddr_in at;
 	socklen_t at_len = sizeof(at);

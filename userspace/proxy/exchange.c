@@ -1,0 +1,642 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/exchange_internal.h"
+
+#include "common/cleanup.h"
+#include "proxy/denial.h"
+#include "proxy/telling.h"
+#include "proxy/tunnel.h"
+
+#include <string.h>
+
+#define UNUSED_MAX 64
+
+/* Operations on a stream, after which its connection is looked at. */
+
+static void touched(struct wire *wire)
+{
+	if (wire)
+		wire_schedule(wire);
+}
+
+static int op_head(struct stream *stream, const struct http_head *head, bool end)
+{
+	touched(stream->wire);
+	return stream->ops->head(stream, head, end);
+}
+
+static ssize_t op_data(struct stream *stream, const uint8_t *data, size_t size, bool end)
+{
+	touched(stream->wire);
+	return stream->ops->data(stream, data, size, end);
+}
+
+static int op_trailers(struct stream *stream, const struct http_field *field, size_t fields)
+{
+	touched(stream->wire);
+	return stream->ops->trailers(stream, field, fields);
+}
+
+static void op_resume(struct stream *stream)
+{
+	touched(stream->wire);
+	stream->ops->resume(stream);
+}
+
+static void op_release(struct stream *stream, enum stream_error error)
+{
+	touched(stream->wire);
+	stream->ops->release(stream, error);
+}
+
+int exchange_new(struct agent *agent, struct stream *stream)
+{
+	struct proxy *proxy = agent->wire.proxy;
+	struct exchange *ex = proxy->free_exchanges;
+	struct arena *arena;
+
+	if (ex) {
+		proxy->free_exchanges = ex->next;
+		proxy->free_exchanges_len--;
+		arena = ex->arena;
+	} else {
+		ex = malloc(sizeof(*ex));
+		arena = arena_new(EXCHANGE_ARENA_MAX);
+	}
+	if (!ex || !arena) {
+		free(ex);
+		arena_free(arena);
+		return -ENOMEM;
+	}
+	memset(ex, 0, offsetof(struct exchange, request));
+	ex->proxy = proxy;
+	ex->agent = agent;
+	ex->arena = arena;
+	ex->wait.exchange = ex;
+	ex->down = stream;
+	ex->started = proxy_clock();
+	stream->owner = ex;
+	stream->events = &exchange_events;
+	return 0;
+}
+
+void exchange_free_unused(struct proxy *proxy)
+{
+	while (proxy->free_exchanges) {
+		struct exchange *ex = proxy->free_exchanges;
+
+		proxy->free_exchanges = ex->next;
+		arena_free(ex->arena);
+		free(ex);
+	}
+	proxy->free_exchanges_len = 0;
+}
+
+static void free_exchange(struct exchange *ex)
+{
+	struct proxy *proxy = ex->proxy;
+
+	upstream_unwant(proxy->pool, &ex->wait);
+	if (ex->state == EXCHANGE_ORIGIN)
+		for (struct exchange **at = &ex->agent->waiting; *at; at = &(*at)->next)
+			if (*at == ex) {
+				*at = ex->next;
+				break;
+			}
+	free(ex->request_body.kept);
+	free(ex->response_body.kept);
+	free(ex->gathered);
+	tunnel_free(ex->tunnel);
+	origin_unref(ex->origin);
+	arena_reset(ex->arena);
+	if (proxy->free_exchanges_len >= UNUSED_MAX) {
+		arena_free(ex->arena);
+		free(ex);
+		return;
+	}
+	ex->next = proxy->free_exchanges;
+	proxy->free_exchanges = ex;
+	proxy->free_exchanges_len++;
+}
+
+/* Both ends are let go, the one that broke already was. */
+static void finish(struct exchange *ex, enum stream_error up, enum stream_error down)
+{
+	struct stream *stream;
+
+	telling_request(ex);
+	stream = TAKE_PTR(ex->up);
+	if (stream)
+		op_release(stream, up);
+	stream = TAKE_PTR(ex->down);
+	if (stream)
+		op_release(stream, down);
+	free_exchange(ex);
+}
+
+/* True: it has ended. */
+static bool finish_if_done(struct exchange *ex)
+{
+	const struct exchange_body *request = &ex->request_body, *response = &ex->response_body;
+
+	if (ex->status == 101 && ex->state == EXCHANGE_FORWARD) {
+		if (!request->went && !response->went)
+			return false;
+	} else if (!ex->answered || !response->went) {
+		return false;
+	}
+	/* A server that has answered need not hear the rest. */
+	finish(ex, request->went || ex->status == 101 ? STREAM_NO_ERROR : STREAM_CANCEL,
+	       STREAM_NO_ERROR);
+	return true;
+}
+
+static int keep(struct exchange_body *body, const uint8_t *data, size_t size)
+{
+	if (!size)
+		return 0;
+	if (body->at == body->end)
+		body->at = body->end = 0;
+	if (body->end + size > body->size) {
+		size_t room = body->end + size;
+		uint8_t *grown;
+
+		if (room > STREAM_KEPT_MAX)
+			return -ENOBUFS;
+		room = room < 16384 ? 16384 : STREAM_KEPT_MAX;
+		grown = realloc(body->kept, room);
+		if (!grown)
+			return -ENOMEM;
+		body->kept = grown;
+		body->size = room;
+	}
+	memcpy(body->kept + body->end, data, size);
+	body->end += size;
+	return 0;
+}
+
+/* The end that takes a body. */
+static struct stream *sink_of(struct exchange *ex, const struct exchange_body *body)
+{
+	if (body == &ex->response_body)
+		return ex->down;
+	return ex->state == EXCHANGE_FORWARD ? ex->up : NULL;
+}
+
+static struct stream *source_of(struct exchange *ex, const struct exchange_body *body)
+{
+	return body == &ex->response_body ? ex->up : ex->down;
+}
+
+/* A sink takes no more. */
+static void sink_broke(struct exchange *ex, struct exchange_body *body)
+{
+	if (body == &ex->response_body) {
+		finish(ex, STREAM_CANCEL, STREAM_INTERNAL);
+		return;
+	}
+	/* What it said before it stopped listening may be the answer. */
+	body->discard = true;
+	body->at = body->end = 0;
+	if (body->paused) {
+		body->paused = false;
+		op_resume(ex->down);
+	}
+}
+
+/* Pass on; 1: all was taken, 0: some is kept, -1: the exchange has ended. */
+static int pass(struct exchange *ex, struct exchange_body *body, const uint8_t *data, size_t size)
+{
+	struct stream *sink = sink_of(ex, body);
+	bool end = body->came;
+	ssize_t n = 0;
+
+	if (body->discard) {
+		body->went = end;
+		return 1;
+	}
+	if (sink && body->at == body->end) {
+		n = op_data(sink, data, size, end);
+		if (n < 0) {
+			sink_broke(ex, body);
+			return body == &ex->response_body ? -1 : 1;
+		}
+		if ((size_t)n == size) {
+			body->went = end;
+			return end && finish_if_done(ex) ? -1 : 1;
+		}
+	}
+	if (keep(body, data + n, size - (size_t)n)) {
+		finish(ex, STREAM_INTERNAL, STREAM_INTERNAL);
+		return -1;
+	}
+	return 0;
+}
+
+/* End a body whose last byte has gone. 0 or what the sink says. */
+static int send_end(struct exchange_body *body, struct stream *sink)
+{
+	ssize_t n;
+
+	if (body->trailers)
+		return op_trailers(sink, body->trailer, body->trailers);
+	n = op_data(sink, NULL, 0, true);
+	return n < 0 ? (int)n : 0;
+}
+
+/* What is kept. False: the exchange has ended. */
+static bool push(struct exchange *ex, struct exchange_body *body)
+{
+	struct stream *sink = sink_of(ex, body), *source = source_of(ex, body);
+	size_t size = body->end - body->at;
+	bool end = body->came && !body->trailers;
+	ssize_t n = 0;
+
+	if (!sink || body->went || (!size && !body->came))
+		return true;
+	if (size)
+		n = op_data(sink, body->kept + body->at, size, end);
+	if (n >= 0) {
+		body->at += (size_t)n;
+		if (body->at < body->end)
+			return true;
+		n = body->came && !(size && end) ? send_end(body, sink) : 0;
+	}
+	if (n < 0) {
+		sink_broke(ex, body);
+		return body != &ex->response_body;
+	}
+	free(TAKE_PTR(body->kept));
+	body->at = body->end = body->size = 0;
+	body->went = body->came;
+	if (body->paused && source) {
+		body->paused = false;
+		op_resume(source);
+	}
+	return !body->went || !finish_if_done(ex);
+}
+
+void exchange_gather(struct exchange *ex, size_t max)
+{
+	struct http_head go_on = {.version = 11, .status = 100};
+
+	ex->state = EXCHANGE_GATHER;
+	ex->gathered_max = max;
+	if (ex->request_body.came) {
+		exchange_judge_body(ex);
+		return;
+	}
+	if (ex->request.expect_continue) {
+		ex->request.expect_continue = false;
+		if (op_head(ex->down, &go_on, false))
+			finish(ex, STREAM_CANCEL, STREAM_INTERNAL);
+	}
+}
+
+static void gather(struct exchange *ex, const uint8_t *data, size_t size)
+{
+	static const struct exchange_denial large = {413, "policy_denied",
+						     "the body is longer than may be inspected"};
+	static const struct exchange_denial memory = {503, "upstream_unreachable", "out of memory"};
+
+	if (size > ex->gathered_max - ex->gathered_size) {
+		exchange_answer(ex, &large);
+		return;
+	}
+	if (ex->gathered_size + size > ex->gathered_room) {
+		size_t room = ex->gathered_room ? ex->gathered_room * 2 : 16384;
+		uint8_t *grown;
+
+		if (room < ex->gathered_size + size)
+			room = ex->gathered_size + size;
+		grown = realloc(ex->gathered, room);
+		if (!grown) {
+			exchange_answer(ex, &memory);
+			return;
+		}
+		ex->gathered = grown;
+		ex->gathered_room = room;
+	}
+	if (size)
+		memcpy(ex->gathered + ex->gathered_size, data, size);
+	ex->gathered_size += size;
+	if (ex->request_body.came)
+		exchange_judge_body(ex);
+}
+
+/* Gone on with: who makes the request is known. */
+void exchange_origin(struct exchange *ex)
+{
+	ex->agent->waiting = ex->next;
+	ex->next = NULL;
+	origin_unref(ex->origin);
+	ex->origin = origin_ref(ex->agent->origin);
+	exchange_judge(ex);
+}
+
+static int copy_text(struct arena *arena, struct text *text)
+{
+	char *copy = arena_copy(arena, text->data, text->size);
+
+	if (!copy)
+		return -ENOMEM;
+	text->data = copy;
+	return 0;
+}
+
+/* The codec's texts are gone when on_head() returns. */
+static int copy_head(struct exchange *ex, const struct http_head *head)
+{
+	struct http_head *own = &ex->request;
+	int r = 0;
+
+	http_head_copy(own, head);
+	r |= copy_text(ex->arena, &own->method);
+	r |= copy_text(ex->arena, &own->target);
+	r |= copy_text(ex->arena, &own->authority);
+	r |= copy_text(ex->arena, &own->upgrade_to);
+	for (uint16_t i = 0; i < own->fields && !r; i++) {
+		r |= copy_text(ex->arena, &own->field[i].name);
+		r |= copy_text(ex->arena, &own->field[i].value);
+	}
+	return r ? -ENOMEM : 0;
+}
+
+static void on_request(struct exchange *ex, const struct http_head *head, bool end)
+{
+	struct agent *agent = ex->agent;
+
+	ex->has_body = !end;
+	ex->request_body.came = end;
+	if (copy_head(ex, head)) {
+		finish(ex, STREAM_INTERNAL, STREAM_INTERNAL);
+		return;
+	}
+	if (agent->origin->generation == ex->proxy->generation) {
+		ex->origin = origin_ref(agent->origin);
+		exchange_judge(ex);
+		return;
+	}
+	ex->origin = origin_ref(agent->origin);
+	ex->state = EXCHANGE_ORIGIN;
+	ex->next = agent->waiting;
+	agent->waiting = ex;
+	if (agent_ask(agent))
+		finish(ex, STREAM_INTERNAL, STREAM_INTERNAL);
+}
+
+static void on_response(struct exchange *ex, const struct http_head *head, bool end)
+{
+	struct exchange_body *body = &ex->response_body;
+
+	if (head->status < 200 && head->status != 101) {
+		if (head->status == 100 && !ex->request.expect_continue)
+			return;
+		if (op_head(ex->down, head, false))
+			finish(ex, STREAM_CANCEL, STREAM_INTERNAL);
+		return;
+	}
+	if (head->status == 101) {
+		if (!ex->websocket || tunnel_open(ex, head)) {
+			finish(ex, STREAM_PROTOCOL, STREAM_INTERNAL);
+			return;
+		}
+		/* From here on both ways are bytes without an end of their own. */
+		ex->request_body.came = ex->request_body.went = false;
+	}
+	ex->status = head->status;
+	ex->answered = true;
+	body->came = body->went = end;
+	if (op_head(ex->down, head, end)) {
+		finish(ex, STREAM_CANCEL, STREAM_INTERNAL);
+		return;
+	}
+	if (end)
+		finish_if_done(ex);
+}
+
+static void on_head(void *owner, struct stream *stream, const struct http_head *head, bool end)
+{
+	struct exchange *ex = owner;
+
+	if (stream == ex->down)
+		on_request(ex, head, end);
+	else
+		on_response(ex, head, end);
+}
+
+static bool on_data(void *owner, struct stream *stream, const uint8_t *data, size_t size, bool end)
+{
+	struct exchange *ex = owner;
+	struct exchange_body *body = stream == ex->down ? &ex->request_body : &ex->response_body;
+	int r;
+
+	body->bytes += size;
+	body->came = end;
+	if (body == &ex->request_body) {
+		if (ex->state == EXCHANGE_GATHER) {
+			gather(ex, data, size);
+			return true;
+		}
+		if (ex->state == EXCHANGE_ANSWER)
+			return true; /* nobody wants it */
+		if (ex->tunnel && size && tunnel_request(ex, data, size, &data, &size)) {
+			struct text close = tunnel_close(ex->tunnel);
+
+			op_data(ex->down, (const uint8_t *)close.data, close.size, true);
+			finish(ex, STREAM_CANCEL, STREAM_NO_ERROR);
+			return true;
+		}
+	}
+	r = pass(ex, body, data, size);
+	if (r < 0)
+		return true;
+	body->paused = r == 0;
+	return r > 0;
+}
+
+static int keep_trailers(struct exchange *ex, struct exchange_body *body,
+			 const struct http_field *field, size_t fields)
+{
+	int r = 0;
+
+	body->trailer = arena_alloc_array(ex->arena, fields + 1, sizeof(*field));
+	if (!body->trailer)
+		return -ENOMEM;
+	for (size_t i = 0; i < fields && !r; i++) {
+		body->trailer[i] = field[i];
+		r |= copy_text(ex->arena, &body->trailer[i].name);
+		r |= copy_text(ex->arena, &body->trailer[i].value);
+	}
+	body->trailers = fields;
+	return r;
+}
+
+static void on_trailers(void *owner, struct stream *stream, const struct http_field *field,
+			size_t fields)
+{
+	struct exchange *ex = owner;
+	struct exchange_body *body = stream == ex->down ? &ex->request_body : &ex->response_body;
+	struct stream *sink = sink_of(ex, body);
+
+	body->came = true;
+	if (body == &ex->request_body && ex->state == EXCHANGE_GATHER) {
+		gather(ex, NULL, 0);
+	} else if (body->discard || (body == &ex->request_body && ex->state == EXCHANGE_ANSWER)) {
+		body->went = true;
+	} else if (!sink || body->at != body->end) {
+		if (keep_trailers(ex, body, field, fields))
+			finish(ex, STREAM_INTERNAL, STREAM_INTERNAL);
+	} else if (op_trailers(sink, field, fields)) {
+		sink_broke(ex, body);
+	} else {
+		body->went = true;
+		finish_if_done(ex);
+	}
+}
+
+static void on_writable(void *owner, struct stream *stream)
+{
+	struct exchange *ex = owner;
+
+	if (stream == ex->down)
+		push(ex, &ex->response_body);
+	else
+		push(ex, &ex->request_body);
+}
+
+/* A connection that had served others may have been closed while the request was on its way. */
+static bool may_retry(const struct exchange *ex, enum stream_error error)
+{
+	static const char *const idempotent[] = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"};
+	bool safe = error == STREAM_REFUSED;
+
+	for (size_t i = 0; i < ARRAY_LEN(idempotent); i++)
+		safe |= text_is(ex->request.method, idempotent[i]);
+	return safe && !ex->retried && !ex->answered && !ex->has_body &&
+	       (ex->reused || error == STREAM_REFUSED);
+}
+
+static void on_closed(void *owner, struct stream *stream, enum stream_error error)
+{
+	struct exchange *ex = owner;
+
+	if (stream == ex->down) {
+		ex->down = NULL;
+		finish(ex, STREAM_CANCEL, STREAM_NO_ERROR);
+		return;
+	}
+	ex->up = NULL;
+	if (may_retry(ex, error)) {
+		ex->retried = true;
+		ex->state = EXCHANGE_CONNECT;
+		ex->request_body.went = false;
+		exchange_connect(ex);
+	} else if (ex->answered) {
+		finish(ex, STREAM_NO_ERROR, STREAM_CONNECT);
+	} else {
+		exchange_failed(ex, EXCHANGE_UNREACHABLE, "the server closed the connection");
+	}
+}
+
+const struct stream_events exchange_events = {
+	.on_head = on_head,
+	.on_data = on_data,
+	.on_trailers = on_trailers,
+	.on_writable = on_writable,
+	.on_closed = on_closed,
+};
+
+const struct origin *exchange_origin_of(const struct exchange *ex)
+{
+	return ex->origin;
+}
+
+void exchange_connect(struct exchange *ex)
+{
+	const struct upstream_wish wish = {
+		.origin = ex->origin,
+		.tls = ex->agent->tls,
+		.http2 = ex->agent->state == AGENT_HTTP2,
+		.fresh = ex->retried,
+	};
+
+	ex->state = EXCHANGE_CONNECT;
+	upstream_want(ex->proxy->pool, &wish, &ex->wait);
+}
+
+void exchange_connected(struct exchange *ex, struct stream *stream, bool reused)
+{
+	struct exchange_body *body = &ex->request_body;
+	bool end = body->came && body->at == body->end && !body->trailers;
+
+	ex->state = EXCHANGE_FORWARD;
+	ex->up = stream;
+	ex->reused = reused;
+	stream->owner = ex;
+	stream->events = &exchange_events;
+	if (op_head(stream, &ex->request, end)) {
+		static const struct exchange_denial bad = {502, "upstream_unreachable",
+							   "the request could not be written"};
+
+		exchange_answer(ex, &bad);
+		return;
+	}
+	body->went = end;
+	if (!end)
+		push(ex, body);
+	else
+		finish_if_done(ex);
+}
+
+void exchange_failed(struct exchange *ex, enum exchange_failure failure, const char *why)
+{
+	static const struct exchange_denial denials[] = {
+		[EXCHANGE_UNREACHABLE] = {502, "upstream_unreachable", NULL},
+		[EXCHANGE_SSRF] = {403, "ssrf_denied", NULL},
+		[EXCHANGE_DENIED] = {403, "policy_denied", NULL},
+		[EXCHANGE_BUSY] = {503, "upstream_unreachable", NULL},
+	};
+	struct exchange_denial denial = denials[failure];
+
+	denial.reason = why;
+	exchange_answer(ex, &denial);
+}
+
+void exchange_answer(struct exchange *ex, const struct exchange_denial *denial)
+{
+	struct http_head head = {.version = 11, .status = denial->status};
+	struct exchange_body *body = &ex->response_body;
+	struct stream *up = TAKE_PTR(ex->up);
+	struct text text;
+
+	upstream_unwant(ex->proxy->pool, &ex->wait);
+	if (up)
+		op_release(up, STREAM_CANCEL);
+	ex->state = EXCHANGE_ANSWER;
+	ex->status = denial->status;
+	ex->error = denial->error;
+	if (denial->reason != ex->verdict.reason)
+		snprintf(ex->verdict.reason, sizeof(ex->verdict.reason), "%s", denial->reason);
+	telling_request(ex);
+	if (denial_body(ex, denial, &text)) {
+		finish(ex, STREAM_NO_ERROR, STREAM_INTERNAL);
+		return;
+	}
+	head.body = HTTP_BODY_LENGTH;
+	head.length = text.size;
+	head.field[head.fields++] =
+		(struct http_field){TEXT("content-type"), TEXT("application/json")};
+	ex->answered = true;
+	body->at = body->end = 0;
+	body->came = true;
+	if (op_head(ex->down, &head, false)) {
+		finish(ex, STREAM_NO_ERROR, STREAM_INTERNAL);
+		return;
+	}
+	if (pass(ex, body, (const uint8_t *)text.data, text.size) < 0)
+		return;
+	if (ex->request_body.paused) {
+		ex->request_body.paused = false;
+		op_resume(ex->down);
+	}
+}

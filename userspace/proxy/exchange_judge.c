@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a request has to pass before anything of it is sent on, in this order: the target's form,
+ * the authority, the rules, middleware, credentials, a signature. What the body decides waits for
+ * the body.
+ */
+#include "common/cleanup.h"
+#include "proxy/exchange_internal.h"
+#include "proxy/sigv4.h"
+#include "proxy/telling.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define PB(name) Openshell__Compiled__V1__##name
+
+#define SIGNED_BODY_MAX (16u << 20)
+#define SCRATCH_EXTRA	65536
+
+static void answer(struct exchange *ex, uint16_t status, const char *error, const char *reason)
+{
+	const struct exchange_denial denial = {status, error, reason};
+
+	exchange_answer(ex, &denial);
+}
+
+static void out_of_memory(struct exchange *ex)
+{
+	answer(ex, 503, "upstream_unreachable", "out of memory");
+}
+
+static bool read_target(struct exchange *ex)
+{
+	size_t room = ex->request.target.size * 3 + 16;
+	bool slash = ex->origin->set.count && l7_allows_encoded_slash(&ex->origin->set);
+	enum target_error error;
+	char *buffer;
+
+	if (room > HTTP_TARGET_MAX)
+		room = HTTP_TARGET_MAX;
+	buffer = arena_alloc(ex->arena, room);
+	if (!buffer) {
+		out_of_memory(ex);
+		return false;
+	}
+	error = target_parse(ex->request.target, slash, buffer, room, &ex->target);
+	if (error) {
+		answer(ex, 400, "invalid_request_target", target_error_text(error));
+		return false;
+	}
+	return true;
+}
+
+static bool port_is(struct text text, uint16_t port)
+{
+	char decimal[8];
+
+	snprintf(decimal, sizeof(decimal), "%u", port);
+	return text_is(text, decimal);
+}
+
+/* host or host:port, of where this connection goes; nothing else is served over it. */
+static bool authority_agrees(const struct exchange *ex)
+{
+	struct text host = ex->request.authority, port = {};
+	const char *name = ex->origin->host;
+	const char *end = host.data + host.size, *colon = NULL;
+
+	for (const char *c = host.data; c < end; c++) {
+		if (*c == ':')
+			colon = c;
+		else if (*c == ']')
+			colon = NULL;
+	}
+	if (colon) {
+		port = (struct text){colon + 1, (uint32_t)(end - colon - 1)};
+		host.size = (uint32_t)(colon - host.data);
+	}
+	if (host.size > 1 && host.data[0] == '[' && host.data[host.size - 1] == ']') {
+		host.data++;
+		host.size -= 2;
+	}
+	if (host.size != strlen(name) || strncasecmp(host.data, name, host.size))
+		return false;
+	return colon ? port_is(port, ex->origin->port)
+		     : ex->origin->port == (ex->agent->tls ? 443 : 80);
+}
+
+static bool is_websocket(const struct http_head *head)
+{
+	return head->upgrade && text_is(head->method, "GET") && head->upgrade_to.size == 9 &&
+	       !strncasecmp(head->upgrade_to.data, "websocket", 9);
+}
+
+/* An upgrade that is not offered is a request like any other (RFC 9110 section 7.8). */
+static void settle_upgrade(struct exchange *ex)
+{
+	struct http_head *head = &ex->request;
+	uint16_t kept = 0;
+
+	ex->websocket = is_websocket(head);
+	head->upgrade = ex->websocket;
+	if (!ex->websocket)
+		return;
+	/* Compressed messages could not be read. */
+	for (uint16_t i = 0; i < head->fields; i++)
+		if (!text_is(head->field[i].name, "sec-websocket-extensions"))
+			head->field[kept++] = head->field[i];
+	head->fields = kept;
+}
+
+static const PB(Endpoint) * endpoint_of(const struct exchange *ex)
+{
+	const struct l7_set *set = &ex->origin->set;
+
+	return set->count ? l7_endpoint_policy(l7_endpoint_for(set, &ex->target)) : NULL;
+}
+
+/* What the rules said; false: it was answered. */
+static bool passes(struct exchange *ex)
+{
+	struct l7_verdict *verdict = &ex->verdict;
+
+	if (verdict->outcome != L7_DENIED)
+		return true;
+	if (exchange_is_audit(ex)) {
+		verdict->outcome = L7_AUDIT;
+		return true;
+	}
+	answer(ex, 403, "policy_denied", verdict->reason);
+	return false;
+}
+
+static struct credential_scope scope_of(const struct exchange *ex)
+{
+	const struct http_field *type = http_field_find(&ex->request, "content-type");
+	const PB(Endpoint) *endpoint = endpoint_of(ex);
+
+	return (struct credential_scope){
+		.host = ex->origin->host,
+		.port = ex->origin->port,
+		.path = ex->target.path,
+		.provider = endpoint ? endpoint->credential_provider : "",
+		.content_type = type ? type->value : TEXT(""),
+	};
+}
+
+/* What a rewriting said; true: go on. */
+static bool credentials_went(struct exchange *ex, int r)
+{
+	if (!r)
+		return true;
+	if (r == -EACCES)
+		answer(ex, 403, "credential_endpoint_mismatch",
+		       "the credential of a placeholder may not be sent to this host, port and "
+		       "path");
+	else if (r == -ENOENT)
+		answer(ex, 403, "credential_endpoint_mismatch",
+		       "a placeholder names a credential that this sandbox does not have");
+	else if (r == -E2BIG)
+		answer(ex, 413, "credential_endpoint_mismatch",
+		       "with its credentials the request is too large");
+	else
+		out_of_memory(ex);
+	return false;
+}
+
+static bool middleware_went(struct exchange *ex, int r, const char *why)
+{
+	if (!r)
+		return true;
+	if (r == -EACCES)
+		answer(ex, 403, "middleware_denied", why);
+	else
+		answer(ex, 403, "middleware_failed", why);
+	return false;
+}
+
+static bool sign(struct exchange *ex, const uint8_t *body, size_t size)
+{
+	const PB(Endpoint) *endpoint = endpoint_of(ex);
+	struct credential_scope scope = scope_of(ex);
+	struct error err = {};
+	int r;
+
+	if (!endpoint || !endpoint->l7 || !endpoint->l7->credential_signing)
+		return true;
+	r = sigv4_sign_request(ex->origin->generation->credentials, &scope, endpoint->l7,
+			       &ex->request, body, size, ex->arena, &err);
+	if (!r)
+		return true;
+	answer(ex, r == -ENOMEM ? 503 : 403, "credential_endpoint_mismatch",
+	       err.message[0] ? err.message : "the request could not be signed");
+	return false;
+}
+
+/* The head is sent as it was judged: with the canonical path. */
+static bool write_target(struct exchange *ex)
+{
+	const struct target *target = &ex->target;
+	size_t size = target->path.size + target->has_query + target->query.size;
+	char *text = arena_alloc(ex->arena, size + 1);
+
+	if (!text) {
+		out_of_memory(ex);
+		return false;
+	}
+	memcpy(text, target->path.data, target->path.size);
+	if (target->has_query) {
+		text[target->path.size] = '?';
+		if (target->query.size)
+			memcpy(text + target->path.size + 1, target->query.data,
+			       target->query.size);
+	}
+	ex->request.target = (struct text){text, (uint32_t)size};
+	return true;
+}
+
+static bool rewrite_head(struct exchange *ex)
+{
+	struct generation *generation = ex->origin->generation;
+	struct credential_scope scope = scope_of(ex);
+	const char *why = "";
+	bool changed = false;
+
+	if (!write_target(ex))
+		return false;
+	if (ex->origin->has_middleware &&
+	    !middleware_went(ex,
+			     middleware_head(generation->middleware, ex->origin->host, &ex->request,
+					     ex->arena, &why),
+			     why))
+		return false;
+	return credentials_went(ex, credentials_rewrite_head(generation->credentials, &scope,
+							     &ex->request, ex->arena, &changed));
+}
+
+/* How much of the body has to be seen first; 0: none. */
+static size_t gather_size(struct exchange *ex)
+{
+	const PB(Endpoint) *endpoint = endpoint_of(ex);
+	const PB(L7) *l7 = endpoint ? endpoint->l7 : NULL;
+	size_t most = 0;
+
+	ex->gather_rules = ex->verdict.outcome == L7_NEED_BODY;
+	if (ex->gather_rules)
+		most = ex->verdict.body_max;
+	if (!ex->has_body)
+		return most;
+	/* In what is compressed nothing can be found. */
+	ex->gather_credentials = l7 && l7->request_body_credential_rewrite &&
+				 !http_field_find(&ex->request, "content-encoding");
+	ex->gather_middleware = ex->origin->has_middleware;
+	ex->sign = l7 && sigv4_needs_body(l7);
+	if (ex->gather_credentials && most < CREDENTIAL_BODY_MAX)
+		most = CREDENTIAL_BODY_MAX;
+	if (ex->gather_middleware && most < MIDDLEWARE_BODY_MAX)
+		most = MIDDLEWARE_BODY_MAX;
+	if (ex->sign && most < SIGNED_BODY_MAX)
+		most = SIGNED_BODY_MAX;
+	return most;
+}
+
+void exchange_judge(struct exchange *ex)
+{
+	const struct l7_set *set = &ex->origin->set;
+	size_t most;
+
+	if (!read_target(ex))
+		return;
+	if (!authority_agrees(ex)) {
+		answer(ex, 403, "request_authority_mismatch",
+		       "the request names another host than the connection was made to");
+		return;
+	}
+	settle_upgrade(ex);
+	if (set->count) {
+		l7_request(set, &ex->request, &ex->target, ex->websocket, &ex->verdict);
+	} else {
+		ex->verdict.outcome = L7_AUDIT;
+		snprintf(ex->verdict.reason, sizeof(ex->verdict.reason),
+			 "no endpoint of the policy is for %s:%u and this binary", ex->origin->host,
+			 ex->origin->port);
+	}
+	if (!passes(ex))
+		return;
+	most = gather_size(ex);
+	if (most || ex->gather_rules) {
+		exchange_gather(ex, most);
+		return;
+	}
+	if (rewrite_head(ex) && sign(ex, NULL, 0))
+		exchange_connect(ex);
+}
+
+static bool judge_by_rules(struct exchange *ex)
+{
+	size_t room = ex->gathered_size * 2 + SCRATCH_EXTRA;
+	_cleanup_free_ void *scratch = malloc(room);
+
+	if (!scratch) {
+		out_of_memory(ex);
+		return false;
+	}
+	l7_body(&ex->origin->set, &ex->request, &ex->target,
+		ex->gathered ? ex->gathered : (const uint8_t *)"", ex->gathered_size, scratch, room,
+		&ex->verdict);
+	return passes(ex);
+}
+
+/* The body as it is sent, in the place of what came. */
+static bool replace_body(struct exchange *ex, struct text body)
+{
+	uint8_t *copy;
+
+	if (body.data == (const char *)ex->gathered && body.size == ex->gathered_size)
+		return true;
+	copy = malloc((size_t)body.size + 1);
+	if (!copy) {
+		out_of_memory(ex);
+		return false;
+	}
+	memcpy(copy, body.data, body.size);
+	free(ex->gathered);
+	ex->gathered = copy;
+	ex->gathered_size = body.size;
+	return true;
+}
+
+static bool change_body(struct exchange *ex)
+{
+	struct generation *generation = ex->origin->generation;
+	struct text body = {(const char *)ex->gathered, (uint32_t)ex->gathered_size};
+	struct credential_scope scope = scope_of(ex);
+	const char *why = "";
+	bool changed = false;
+
+	if (ex->gather_middleware &&
+	    (!middleware_went(ex,
+			      middleware_body(generation->middleware, ex->origin->host,
+					      ex->gathered, ex->gathered_size, ex->arena, &body,
+					      &why),
+			      why) ||
+	     !replace_body(ex, body)))
+		return false;
+	if (!ex->gather_credentials)
+		return true;
+	body = (struct text){(const char *)ex->gathered, (uint32_t)ex->gathered_size};
+	return credentials_went(ex, credentials_rewrite_body(generation->credentials, &scope,
+							     ex->gathered, ex->gathered_size,
+							     ex->arena, &body, &changed)) &&
+	       (!changed || replace_body(ex, body));
+}
+
+void exchange_judge_body(struct exchange *ex)
+{
+	struct exchange_body *body = &ex->request_body;
+
+	if (ex->gather_rules && !judge_by_rules(ex))
+		return;
+	if (ex->gathered_size && !change_body(ex))
+		return;
+	if (!rewrite_head(ex))
+		return;
+	if (ex->has_body || ex->gathered_size) {
+		ex->request.body = HTTP_BODY_LENGTH;
+		ex->request.length = ex->gathered_size;
+	}
+	ex->request.expect_continue = false;
+	if (!sign(ex, ex->gathered, ex->gathered_size))
+		return;
+	body->kept = TAKE_PTR(ex->gathered);
+	body->at = 0;
+	body->end = body->size = ex->gathered_size;
+	exchange_connect(ex);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/tls_internal.h"
+
+#include <errno.h>
+#include <openssl/bio.h>
+#include <sys/socket.h>
+
+/* OpenSSL's own writes with write(), which raises SIGPIPE. */
+
+static int fd_of(BIO *bio)
+{
+	return (int)(intptr_t)BIO_get_data(bio);
+}
+
+static int bio_read(BIO *bio, char *data, int size)
+{
+	ssize_t n;
+
+	BIO_clear_retry_flags(bio);
+	do
+		n = recv(fd_of(bio), data, (size_t)size, MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno == EAGAIN)
+		BIO_set_retry_read(bio);
+	else if (n == 0)
+		BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
+	return (int)n;
+}
+
+static int bio_write(BIO *bio, const char *data, int size)
+{
+	ssize_t n;
+
+	BIO_clear_retry_flags(bio);
+	do
+		n = send(fd_of(bio), data, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno == EAGAIN)
+		BIO_set_retry_write(bio);
+	return (int)n;
+}
+
+static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
+{
+	switch (command) {
+	case BIO_CTRL_EOF:
+		return BIO_test_flags(bio, BIO_FLAGS_IN_EOF) != 0;
+	case BIO_CTRL_FLUSH:
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+static BIO_METHOD *method(void)
+{
+	static BIO_METHOD *only;
+	BIO_METHOD *made;
+
+	if (only)
+		return only;
+	made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "connection");
+	if (!made || !BIO_meth_set_read(made, bio_read) || !BIO_meth_set_write(made, bio_write) ||
+	    !BIO_meth_set_ctrl(made, bio_ctrl)) {
+		BIO_meth_free(made);
+		return NULL;
+	}
+	return only = made;
+}
+
+BIO *tls_bio_new(int fd)
+{
+	BIO *bio = method() ? BIO_new(method()) : NULL;
+
+	if (bio) {
+		BIO_set_data(bio, (void *)(intptr_t)fd);
+		BIO_set_init(bio, 1);
+	}
+	return bio;
+}
