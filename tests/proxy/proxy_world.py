@@ -36,7 +36,7 @@ AT_ORIGIN = ("api", "other", "ro", "rw", "full", "audit", "paths", "gql", "gqlro
 
 # How clients find whom to trust: the variables that `openshell run` sets.
 TRUST = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
-         "GIT_SSL_CAINFO")
+         "GIT_SSL_CAINFO", "PIP_CERT", "NPM_CONFIG_CAFILE", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH")
 
 
 def sha256(path):

@@ -21,7 +21,7 @@ EPERM = "Operation not permitted|EPERM|Couldn't connect|Failed to connect"
 # For clients that have files of this machine that say whom to trust.
 NPM = "NPM_CONFIG_USERCONFIG=$PWD/none NPM_CONFIG_GLOBALCONFIG=/dev/null NPM_CONFIG_CACHE=$PWD/.npm " \
     "npm --no-audit --no-fund --no-update-notifier --registry https://npm.svc.test/ "
-PIP = "PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= PIP_CERT= PIP_DISABLE_PIP_VERSION_CHECK=1 " + \
+PIP = "PIP_CONFIG_FILE=/dev/null PIP_DISABLE_PIP_VERSION_CHECK=1 " + \
     PYTHON + " -m pip --no-cache-dir -q "
 GIT = "GIT_TERMINAL_PROMPT=0 git -c user.name=a -c user.email=a@a "
 
