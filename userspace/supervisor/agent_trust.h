@@ -17,7 +17,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#define AGENT_TRUST_DIR	   "/run/openshell-tls"
+#define AGENT_TRUST_DIR	   "/etc/openshell-tls"
 #define AGENT_TRUST_CA	   AGENT_TRUST_DIR "/openshell-ca.pem"
 #define AGENT_TRUST_BUNDLE AGENT_TRUST_DIR "/ca-bundle.pem"
 
