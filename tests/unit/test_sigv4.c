@@ -341,7 +341,8 @@ static void keys_come_from_credentials(void **state)
 	Openshell__Worker__V1__Credential c[3], *list[] = {&c[0], &c[1], &c[2]};
 	static const char *const names[] = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
 					    "AWS_SESSION_TOKEN"};
-	struct credential_scope scope = {.host = "sts.amazonaws.com", .port = 443, .provider = ""};
+	struct credential_scope scope = {
+		.host = "sts.amazonaws.com", .port = 443, .secure = true, .provider = ""};
 
 	binding = (Openshell__Worker__V1__Binding)OPENSHELL__WORKER__V1__BINDING__INIT;
 	binding.host = (char *)"**.amazonaws.com";
