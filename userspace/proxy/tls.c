@@ -19,12 +19,14 @@
 #define DEPTH	    10		/* certificates between a server's and an authority's */
 #define TICKET_TIME (12 * 3600) /* seconds */
 
-/* The agent's side has one key, of an elliptic curve; a server may have others. */
-#define AGENT_CIPHERS  "ECDHE+AESGCM:ECDHE+CHACHA20:!aRSA"
-#define SERVER_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:!aNULL"
-
-/* The agent is on this machine: the shorter key is as good, and faster. */
+/* The agent is on this machine: the shorter key is as good, and faster. It sees one certificate. */
 #define AGENT_SUITES "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384"
+#define AGENT_CIPHERS                                                                              \
+	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:"                             \
+	"ECDHE-ECDSA-AES256-GCM-SHA384"
+
+/* Servers may have other kinds of keys. */
+#define SERVER_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:!aNULL"
 
 struct tls {
 	SSL_CTX *agent, *server; /* for connections with agents, and with servers */
