@@ -60,6 +60,39 @@ static void each_is_found_when_it_is_asked_for(void **state)
 	X509_STORE_free(store);
 }
 
+/* As nearly all servers have it: they send what is between. */
+static void a_chain_ends_at_an_authority(void **state)
+{
+	struct authority between = {};
+	BIO *bio = BIO_new(BIO_s_mem());
+	STACK_OF(X509) *sent = sk_X509_new_null();
+	X509_STORE *store;
+	X509 *leaf;
+
+	authority_make(&between, "Between");
+	X509_free(between.certificate);
+	between.certificate = certify(&authority[1], between.key, "Between", NULL, NULL);
+	extend(authority[1].certificate, between.certificate, NID_basic_constraints,
+	       "critical,CA:TRUE");
+	assert_true(X509_sign(between.certificate, authority[1].key, EVP_sha256()) > 0);
+	leaf = certify(&between, key, "one.example", "DNS:one.example", NULL);
+	for (int i = 0; i < 3; i++)
+		pem_append(bio, authority[i].certificate);
+	store = read_pem(bio, 3);
+	for (int i = 0; i < 2; i++) {
+		X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+
+		assert_int_equal(X509_STORE_CTX_init(ctx, store, leaf, sent), 1);
+		assert_int_equal(X509_verify_cert(ctx), i);
+		X509_STORE_CTX_free(ctx);
+		assert_int_equal(sk_X509_push(sent, between.certificate), i + 1);
+	}
+	sk_X509_free(sent);
+	X509_free(leaf);
+	X509_STORE_free(store);
+	authority_free(&between);
+}
+
 /* An authority that got a new key, and is there with both. */
 static void two_of_one_name_are_both_found(void **state)
 {
@@ -179,6 +212,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_is_found_when_it_is_asked_for),
+		cmocka_unit_test(a_chain_ends_at_an_authority),
 		cmocka_unit_test(two_of_one_name_are_both_found),
 		cmocka_unit_test(one_that_comes_again_counts_once),
 		cmocka_unit_test(what_is_broken_is_passed_over),
