@@ -223,7 +223,8 @@ static void add_hooks(struct making *m)
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		/* Cgroup programs and tracepoints have rows among the programs. */
-		if (i == OS_HOOK_NONE || i == OS_HOOK_EXEC || strchr(names[i], '/'))
+		if (i == OS_HOOK_NONE || i == OS_HOOK_EXEC || i == OS_HOOK_SOCKOPS ||
+		    i == OS_HOOK_DNS || strchr(names[i], '/'))
 			continue;
 		add_hook(m, names[i]);
 	}
