@@ -858,7 +858,7 @@ static void test_policy(void)
 
 	openshell__compiled__v1__compiled_policy__init(&policy);
 	fresh(hostile);
-	ok(worker_ca(worker) && worker_ca(worker)->length == 5, "the worker's CA is known");
+	ok(worker_ca(worker) && worker_ca(worker)->length == 6, "the worker's CA is known");
 	ok(said("policy", "0 0 0"), "it has no policy as long as none is in force");
 	if (worker_bundle_seal(&bundle, &fd, &size, &err))
 		die(err.message);
@@ -871,7 +871,12 @@ static void test_policy(void)
 	pump_until_problem(0, 3000);
 	pump(500);
 	ok(said("policy", wanted), "and so does the one after it");
-	ok(worker_ca(worker)->length == 5, "whose CA is the same");
+	ok(ca_changes == 0, "whose CA is the same");
+	kill(zygote_pid(), SIGKILL);
+	pump_until_problem(1, 3000);
+	pump(500);
+	ok(said("policy", wanted) && ca_changes == 1,
+	   "that of another zygote is another, and told");
 }
 
 static void test_requests(void)

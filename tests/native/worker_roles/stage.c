@@ -29,7 +29,7 @@ char problem[512], refused_name[WORKER_NAME_MAX + 1];
 struct worker_refusal refusal;
 struct os_flow flow_asked;
 bool flow_allowed;
-unsigned int requests, requests_denied;
+unsigned int requests, requests_denied, ca_changes;
 uint64_t requests_stand_for, request_bytes;
 bool request_query;
 int listener = -1;
@@ -140,6 +140,11 @@ static void on_request(void *arg, const struct worker_request *told)
 				told->record->text[WORKER_RECORD_PATH].size) != NULL;
 }
 
+static void on_ca_changed(void *arg)
+{
+	ca_changes++;
+}
+
 /*
  * In place of the kernel side's: a listener is found by who knows its address, and nobody is
  * redirected.
@@ -169,10 +174,11 @@ int start(const char *program, struct error *err)
 		.flow = on_flow,
 		.origin = on_origin,
 		.request = on_request,
+		.ca_changed = on_ca_changed,
 		.program = program,
 	};
 
-	problems = refusals = requests = requests_denied = 0;
+	problems = refusals = requests = requests_denied = ca_changes = 0;
 	requests_stand_for = request_bytes = 0;
 	fake_forget();
 	return worker_start(&options, &worker, err);

@@ -24,7 +24,7 @@ extern char problem[512], refused_name[WORKER_NAME_MAX + 1];
 extern struct worker_refusal refusal;
 extern struct os_flow flow_asked;
 extern bool flow_allowed; /* what the callbacks for flows and origins answer */
-extern unsigned int requests, requests_denied;
+extern unsigned int requests, requests_denied, ca_changes;
 extern uint64_t requests_stand_for, request_bytes;
 extern bool request_query;
 extern int listener; /* the proxy's, as the kernel side gets it */
