@@ -357,7 +357,7 @@ static void close_streams(struct http2 *h2)
 		s->closed = true;
 		if (http2_stream_lingers(s))
 			continue;
-		http2_stream_close(s, s->started ? STREAM_CONNECT : STREAM_REFUSED);
+		http2_stream_close(s, h2->server || s->started ? STREAM_CONNECT : STREAM_REFUSED);
 		/* Others may have gone with it. */
 		s = TAILQ_FIRST(&h2->streams);
 	}
