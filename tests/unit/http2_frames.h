@@ -219,7 +219,7 @@ static void hear_headers(nghttp2_hd_inflater *inflater, const uint8_t *data, siz
 	nghttp2_hd_inflate_end_headers(inflater);
 }
 
-/* What a server's end says, as words: heads, resets, GOAWAY. Not what every connection says. */
+/* What an end says, as words: responses' heads, resets, GOAWAY. Not what every connection says. */
 static void frames_hear(struct frames *f, struct http2 *h2, char *ret_words, size_t size)
 {
 	struct frames all = {};
@@ -230,6 +230,10 @@ static void frames_hear(struct frames *f, struct http2 *h2, char *ret_words, siz
 	while ((n = http2_drain(h2, &data)) > 0)
 		frames_add(&all, data, (size_t)n);
 	for (size_t at = 0; at < all.size;) {
+		if (all.data[at] == *NGHTTP2_CLIENT_MAGIC) {
+			at += NGHTTP2_CLIENT_MAGIC_LEN;
+			continue;
+		}
 		const uint8_t *frame = all.data + at;
 		size_t length = (size_t)frame[0] << 16 | (size_t)frame[1] << 8 | frame[2];
 		int32_t id = (int32_t)frames_u32(frame + 5);

@@ -204,7 +204,9 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
 	if (http2_stream_lingers(s))
 		http2_stream_drained(s);
 	else
-		http2_stream_close(s, error_of(code));
+		/* One that was ended by both before our reset went out is closed without an error.
+		 */
+		http2_stream_close(s, error_of(s->refused ? s->code : code));
 	return 0;
 }
 
