@@ -45,6 +45,7 @@ ARCHIVE_DIR    := /usr/lib/$(shell $(CC) -print-multiarch)
 archive         = $(or $(firstword $(wildcard $(1:%=$(ARCHIVE_DIR)/%.a))),$(2))
 PROGRAM_LDLIBS := $(call archive,libbpf,-lbpf) -lelf -lz $(call archive,libprotobuf-c,-lprotobuf-c) \
                   $(call archive,libyaml,-lyaml) $(call archive,libjansson,-ljansson) \
+                  $(call archive,libpcre2-8,-lpcre2-8) \
                   $(call archive,libcrypto,-lcrypto) -lcap -lseccomp \
                   $(call archive,libuv_a libuv,-luv) -lpthread -ldl
 

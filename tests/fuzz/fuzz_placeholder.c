@@ -119,7 +119,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const struct text types[] = {TEXT(""), TEXT("application/json"), TEXT("text/xml"),
 					    TEXT("application/x-www-form-urlencoded")};
 	static struct credentials *credentials;
-	struct credential_scope scope = {.host = "a.example", .path = TEXT("/"), .provider = ""};
+	struct credential_scope scope = {
+		.host = "a.example", .secure = true, .path = TEXT("/"), .provider = ""};
 	_cleanup_arena_ struct arena *arena = arena_new(4u << 20);
 
 	if (!credentials)

@@ -23,6 +23,8 @@
 #define MANY	 12000
 #define SLOT	 7
 
+#define PROTOCOL_REST OPENSHELL__COMPILED__V1__PROTOCOL__PROTOCOL_REST
+
 /* A policy of one port and one allowed_ips an endpoint; binary set 3 is a glob, 4 has nobody. */
 struct policy {
 	PB(CompiledPolicy) compiled;
@@ -128,6 +130,17 @@ static uint64_t rules(uint32_t generation, uint32_t number, uint16_t port)
 	return value.rules.word[0];
 }
 
+static enum os_verdict verdict(uint32_t generation, uint32_t number, uint16_t port)
+{
+	struct os_endpoint_key key = {.slot = SLOT, .generation = generation, .port = port};
+	struct address address = address_of_ipv4(ADDRESS_BE32(OS_SYNTHETIC_IPV4 + number));
+	struct os_endpoint value = {};
+
+	memcpy(key.address, &address, sizeof(address));
+	bpf_map_lookup_elem(kernel.maps.endpoint, &key, &value);
+	return value.verdict;
+}
+
 static bool look(uint32_t generation, uint32_t number, uint16_t port, bool ipv6,
 		 struct os_name *ret_value)
 {
@@ -231,15 +244,15 @@ static void exact_names(void)
 	add(p, "a.example.org", 443, 0, NULL);
 	add(p, "b.example.org", 443, 1, NULL);
 	add(p, "a.example.org", 80, 2, NULL);
-	add(p, "inspected.example.org", 443, 0, NULL)->protocol =
-		OPENSHELL__COMPILED__V1__PROTOCOL__PROTOCOL_REST;
+	add(p, "inspected.example.org", 443, 0, NULL)->protocol = PROTOCOL_REST;
 	add(p, "nobody.example.org", 443, 4, NULL);
 	names = make(false, 3, p);
 	ok(rules(3, 1, 443) == 1 && rules(3, 1, 80) == 4 && rules(3, 2, 443) == 2 &&
-		   !rules(3, 2, 80) && entries() == 3,
+		   !rules(3, 2, 80) && rules(3, 3, 443) == 1 && entries() == 4,
 	   "names that are spelt out have their endpoints, and no address, at once");
-	ok(status(names, "inspected.example.org") == WORKER_NAME_REFUSED,
-	   "a name that only an inspected endpoint has is refused");
+	ok(verdict(3, 1, 443) == OS_VERDICT_DIRECT && verdict(3, 3, 443) == OS_VERDICT_PROXY,
+	   "and what is to become of a connection");
+	ok(status(names, "inspected.example.org") == -1, "an inspected name is one like others");
 	ok(status(names, "nobody.example.org") == WORKER_NAME_REFUSED,
 	   "a name that no binary may reach is refused");
 	ok(status(names, "c.example.org") == WORKER_NAME_REFUSED &&
@@ -250,7 +263,7 @@ static void exact_names(void)
 		   names_ask(names, "a.example.org\0", 14, now, &answer) == NAMES_ANSWER &&
 		   answer.status == WORKER_NAME_REFUSED,
 	   "and one that is not canonical");
-	ok(found(names, "c.example.org", "192.0.2.1", 60) == -ENOENT && entries() == 3,
+	ok(found(names, "c.example.org", "192.0.2.1", 60) == -ENOENT && entries() == 4,
 	   "what the resolver says of a name that nobody may have is not taken");
 	ok(status(names, "a.example.org") == -1, "an admitted name is to be looked up");
 	ok(!found(names, "a.example.org", "192.0.2.1 192.0.2.2 2001:db8::1 192.0.2.1", 60),
@@ -288,6 +301,55 @@ static void exact_names(void)
 	   "a family that it has no more is taken out, and not answered");
 	names_free(names);
 	ok(entries() == 0, "when the sandbox ends nothing is left");
+}
+
+/* The families that a name is answered with. */
+static unsigned int families(struct names *names, const char *name)
+{
+	struct worker_name answer = {};
+
+	return ask(names, name, &answer) == NAMES_ANSWER ? answer.has : ~0u;
+}
+
+/* The proxy is at an IPv4 address, whatever the name has; and reads what one rule wants read. */
+static void inspected_names(void)
+{
+	struct policy *p = begin(0);
+	struct names *names;
+	struct os_name value;
+
+	add(p, "a.example.org", 443, 0, NULL)->protocol = PROTOCOL_REST;
+	add(p, "b.example.org", 443, 0, NULL)->protocol = PROTOCOL_REST;
+	add(p, "b.example.org", 22, 0, NULL);
+	add(p, "*.example.org", 443, 1, NULL);
+	names = make(false, 3, p);
+	found(names, "a.example.org", "2001:db8::1", 60);
+	ok(families(names, "a.example.org") == WORKER_NAME_HAS_IPV4 &&
+		   is(where(3, 1, 443, true), "2001:db8::1") && !look(3, 1, 443, false, &value),
+	   "an inspected name of IPv6 alone is asked for by IPv4");
+	found(names, "a.example.org", "192.0.2.1 2001:db8::1", 60);
+	ok(families(names, "a.example.org") == WORKER_NAME_HAS_IPV4 &&
+		   is(where(3, 1, 443, false), "192.0.2.1"),
+	   "and so is one of both");
+	ok(verdict(3, 1, 443) == OS_VERDICT_PROXY && rules(3, 1, 443) == 3,
+	   "what one rule wants read is read for all");
+	found(names, "b.example.org", "192.0.2.1 2001:db8::1", 60);
+	ok(families(names, "b.example.org") == WORKER_NAME_HAS_IPV4 &&
+		   verdict(3, 2, 443) == OS_VERDICT_PROXY && verdict(3, 2, 22) == OS_VERDICT_DIRECT,
+	   "another port of it goes directly");
+	found(names, "b.example.org", "2001:db8::1", 60);
+	ok(families(names, "b.example.org") == (WORKER_NAME_HAS_IPV4 | WORKER_NAME_HAS_IPV6),
+	   "for which IPv6 is answered where there is nothing else");
+	found(names, "a.example.org", "127.0.0.1", 60);
+	ok(status(names, "a.example.org") == WORKER_NAME_FAILED &&
+		   is(where(3, 1, 443, false), "") && verdict(3, 1, 443) == OS_VERDICT_PROXY,
+	   "at forbidden addresses alone it is nowhere");
+	ok(status(names, "c.example.org") == -1 &&
+		   !found(names, "c.example.org", "2001:db8::1", 60) &&
+		   families(names, "c.example.org") == WORKER_NAME_HAS_IPV6 &&
+		   verdict(3, 3, 443) == OS_VERDICT_DIRECT,
+	   "a name of the wildcard beside it is none of them");
+	names_free(names);
 }
 
 static void lookups_that_fail(void)
@@ -805,6 +867,7 @@ int main(void)
 	setrlimit(RLIMIT_MEMLOCK, &unlimited);
 	make_maps(65536, 65536);
 	exact_names();
+	inspected_names();
 	lookups_that_fail();
 	globs();
 	rebinding();

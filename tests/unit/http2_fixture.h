@@ -67,7 +67,7 @@ static uint8_t pattern(size_t at)
 	return (uint8_t)(at * 31 + (at >> 8));
 }
 
-static uint32_t pattern_sum(size_t size)
+static inline uint32_t pattern_sum(size_t size)
 {
 	uint32_t sum = 0;
 
@@ -122,7 +122,7 @@ static void party_settle(struct party *party)
 	}
 }
 
-static void party_release(struct party *party, enum stream_error error)
+static inline void party_release(struct party *party, enum stream_error error)
 {
 	struct stream *stream = party->stream;
 
@@ -276,7 +276,7 @@ static void wire_open_server(struct wire *wire, bool tls)
 	assert_int_equal(http2_agent_new(&options, &wire->server), 0);
 }
 
-static void wire_open(struct wire *wire)
+static inline void wire_open(struct wire *wire)
 {
 	const struct http2_options options = {
 		.tls = true,
@@ -297,6 +297,20 @@ static void wire_close(struct wire *wire)
 	*wire = (struct wire){};
 }
 
+/* The server's parties that are through. */
+static inline void wire_forget(struct wire *wire)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < wire->parties; i++) {
+		if (wire->party[i]->stream)
+			wire->party[kept++] = wire->party[i];
+		else
+			free(wire->party[i]);
+	}
+	wire->parties = kept;
+}
+
 /* Carry what one end has to say to the other. */
 static bool wire_carry(struct http2 *from, struct http2 *to)
 {
@@ -313,7 +327,7 @@ static bool wire_carry(struct http2 *from, struct http2 *to)
 	return any;
 }
 
-static void wire_pump(struct wire *wire)
+static inline void wire_pump(struct wire *wire)
 {
 	bool any;
 
@@ -324,7 +338,8 @@ static void wire_pump(struct wire *wire)
 }
 
 /* A request with a body of @size bytes, from a new party. */
-static struct party *wire_request(struct wire *wire, const char *method, size_t size, bool trailers)
+static inline struct party *wire_request(struct wire *wire, const char *method, size_t size,
+					 bool trailers)
 {
 	struct party *party = party_new(wire, false);
 	struct http_head head = {

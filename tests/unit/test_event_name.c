@@ -165,62 +165,48 @@ static void what_a_rule_could_grant(void **state)
 
 static struct {
 	PB(CompiledPolicy) policy;
-	PB(Endpoint) inspected, literal;
-	PB(Endpoint) * list[2];
-	uint32_t port;
+	PB(Endpoint) endpoint, *list[1];
 } p;
 
 static const PB(CompiledPolicy) * inspecting(void)
 {
 	openshell__compiled__v1__compiled_policy__init(&p.policy);
-	openshell__compiled__v1__endpoint__init(&p.inspected);
-	openshell__compiled__v1__endpoint__init(&p.literal);
-	p.port = 443;
-	p.inspected.rule = p.literal.rule = (char *)"rest_rule";
-	p.inspected.host = (char *)"*.example.com";
-	p.inspected.host_is_wildcard = 1;
-	p.literal.host = (char *)"192.0.2.9";
-	p.literal.host_is_address = 1;
-	p.inspected.protocol = p.literal.protocol =
-		OPENSHELL__COMPILED__V1__PROTOCOL__PROTOCOL_REST;
-	p.inspected.ports = p.literal.ports = &p.port;
-	p.inspected.n_ports = p.literal.n_ports = 1;
-	p.list[0] = &p.inspected;
-	p.list[1] = &p.literal;
+	openshell__compiled__v1__endpoint__init(&p.endpoint);
+	p.endpoint.rule = (char *)"rest_rule";
+	p.endpoint.host = (char *)"api.example.com";
+	p.endpoint.protocol = OPENSHELL__COMPILED__V1__PROTOCOL__PROTOCOL_REST;
+	p.list[0] = &p.endpoint;
 	p.policy.endpoints = p.list;
-	p.policy.n_endpoints = 2;
+	p.policy.n_endpoints = 1;
 	return &p.policy;
 }
 
-static void what_has_to_be_inspected_is_said(void **state)
+static void what_is_inspected_is_said(void **state)
 {
-	static const char why[] = "443 with a protocol that has to be inspected, which this "
-				  "version does not do: it stays denied]";
 	struct event_remedy remedy[EVENT_REMEDIES_MAX];
-	struct event_context ctx = context(inspecting());
-	struct event_question q = {.name = "www.example.com", .type = 1};
+	const PB(CompiledPolicy) *policy = inspecting();
 
-	to("198.18.0.7", 443, OS_EVENT_DENIED, OS_REASON_NO_ENDPOINT);
-	assert_non_null(strstr(decoded_line(&p.policy), "[policy:rest_rule engine:bpf]"));
-	assert_non_null(strstr(buf, why));
-	assert_int_equal(event_remedies(&event, remedy), 0);
-	to("192.0.2.9", 443, OS_EVENT_DENIED, OS_REASON_NO_ENDPOINT);
-	assert_non_null(strstr(decoded_line(&p.policy), why));
-	/* Another port, another name, another generation: not this rule's. */
-	to("198.18.0.7", 80, OS_EVENT_DENIED, OS_REASON_NO_ENDPOINT);
-	assert_null(strstr(decoded_line(&p.policy), "inspected"));
-	to("192.0.2.8", 443, OS_EVENT_DENIED, OS_REASON_NO_ENDPOINT);
-	assert_null(strstr(decoded_line(&p.policy), "inspected"));
-	to("198.18.0.7", 443, OS_EVENT_DENIED, OS_REASON_NO_ENDPOINT);
-	record.event.generation = 8;
-	assert_null(strstr(decoded_line(&p.policy), "inspected"));
+	/* Who may not go there is told as elsewhere, and what would help. */
+	to("198.18.0.7", 443, OS_EVENT_DENIED, OS_REASON_BINARY);
+	record.event.endpoint = 0;
+	assert_non_null(strstr(decoded_line(policy), "[policy:rest_rule engine:bpf] [reason:rule "
+						     "rest_rule names api.example.com:443, but "));
+	assert_int_equal(event_remedies(&event, remedy), 1);
 
-	event_name_refused(&q, &ctx, &event);
-	assert_true(event.inspected);
+	to("198.18.0.7", 443, OS_EVENT_DENIED, OS_REASON_INSPECTED);
+	record.event.endpoint = 0;
+	record.event.protocol = IPPROTO_UDP;
+	assert_non_null(strstr(decoded_line(policy), "[reason:what is said to api.example.com:443 "
+						     "is inspected, which can be done with TCP "
+						     "alone"));
 	assert_int_equal(event_remedies(&event, remedy), 0);
-	q.name = "example.org";
-	event_name_refused(&q, &ctx, &event);
-	assert_false(event.inspected);
+	record.event.protocol = IPPROTO_TCP;
+	assert_non_null(strstr(decoded_line(policy), "has to be inspected, and the sandbox's proxy "
+						     "takes no more connections"));
+	record.event.flags |= OS_EVENT_RECORDED;
+	assert_non_null(strstr(decoded_line(policy), "is inspected under the policy in force and "
+						     "was not before"));
+	assert_int_equal(event_remedies(&event, remedy), 0);
 }
 
 static struct os_proc proc;
@@ -375,7 +361,7 @@ int main(void)
 		cmocka_unit_test(a_name_is_told_and_where_it_is),
 		cmocka_unit_test(an_address_of_no_name),
 		cmocka_unit_test(what_a_rule_could_grant),
-		cmocka_unit_test(what_has_to_be_inspected_is_said),
+		cmocka_unit_test(what_is_inspected_is_said),
 		cmocka_unit_test(a_refused_name),
 		cmocka_unit_test(too_many_names_are_a_finding),
 		cmocka_unit_test(names_in_ocsf),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/placeholder.h"
 #include "common/cleanup.h"
+#include "common/policy_glob.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -92,7 +93,7 @@ static struct text text(const char *string)
 }
 
 static const struct credential_scope api = {
-	.host = "api.example.com", .port = 443, .path = {"/", 1}, .provider = ""};
+	.host = "api.example.com", .port = 443, .secure = true, .path = {"/", 1}, .provider = ""};
 
 /* One header value; NULL wanted = the errno given. */
 static void value(struct world *world, const struct credential_scope *scope, const char *name,
@@ -182,6 +183,9 @@ static void only_where_it_may_go(void **state)
 	value(world, &scope, "x", PH "DIFFERENT", 0, "one");
 	value(world, &scope, "x", PH "TOKEN", -EACCES, NULL);
 	scope = api;
+	scope.secure = false;
+	value(world, &scope, "x", PH "TOKEN", -EACCES, NULL);
+	scope = api;
 	scope.port = 80;
 	value(world, &scope, "x", PH "TOKEN", -EACCES, NULL);
 	scope = api;
@@ -215,8 +219,8 @@ static void in_basic_authentication(void **state)
 	      "Basic b3BlbnNoZWxsOnJlc29sdmU6ZW52Ok9USEVSOg==", -ENOENT, NULL);
 	value(world, &api, "authorization", "Basic dXNlcjpwYXNz", 0, "Basic dXNlcjpwYXNz");
 	value(world, &api, "authorization", "Basic !!!", 0, "Basic !!!");
-	value(world, &api, "authorization",
-	      "Basic dXNlcjpvcGVuc2hlbGw6cmVzb2x2ZTplbnY6VE9LRU4=, x", -EACCES, NULL);
+	value(world, &api, "authorization", "Basic dXNlcjpvcGVuc2hlbGw6cmVzb2x2ZTplbnY6VE9LRU4=, x",
+	      -EACCES, NULL);
 	/* elsewhere it is not Basic authentication */
 	value(world, &api, "x", "Basic dXNlcjpvcGVuc2hlbGw6cmVzb2x2ZTplbnY6VE9LRU4=", 0,
 	      "Basic dXNlcjpvcGVuc2hlbGw6cmVzb2x2ZTplbnY6VE9LRU4=");
@@ -388,6 +392,34 @@ static void in_bodies(void **state)
 			 0);
 }
 
+static void ten_thousand_questions_are_one(void **state)
+{
+	static const char sign[] = PH "TOKEN ";
+	size_t count = CREDENTIAL_BODY_MAX / (sizeof(sign) - 1);
+	_cleanup_free_ char *large = malloc(CREDENTIAL_BODY_MAX), *path = malloc(POLICY_GLOB_MAX);
+	struct credential_scope scope = {
+		.host = "git.corp.example", .port = 9443, .secure = true, .provider = ""};
+	struct world *world = *state;
+	struct timespec before, after;
+	struct text out;
+	bool changed;
+
+	memset(path, 'a', POLICY_GLOB_MAX);
+	memcpy(path, "/v1/", 4);
+	scope.path = (struct text){path, POLICY_GLOB_MAX};
+	scope.content_type = TEXT("text/plain");
+	for (size_t i = 0; i < count; i++)
+		memcpy(large + i * (sizeof(sign) - 1), sign, sizeof(sign) - 1);
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	assert_int_equal(credentials_rewrite_body(world->credentials, &scope, (uint8_t *)large,
+						  count * (sizeof(sign) - 1), world->arena, &out,
+						  &changed),
+			 0);
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	assert_int_equal(out.size, count * (sizeof("s3cret ") - 1));
+	assert_true(after.tv_sec - before.tv_sec < 3);
+}
+
 static void keys_for_signing(void **state)
 {
 	struct credential_scope scope = api;
@@ -486,6 +518,7 @@ int main(void)
 		cmocka_unit_test(nowhere_else_in_a_head),
 		cmocka_unit_test(a_head_stays_within_its_size),
 		cmocka_unit_test(in_bodies),
+		cmocka_unit_test(ten_thousand_questions_are_one),
 		cmocka_unit_test(keys_for_signing),
 		cmocka_unit_test(tables_are_checked),
 		cmocka_unit_test(suspicion_sees_every_place),

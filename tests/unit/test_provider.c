@@ -168,6 +168,19 @@ static void generic_goes_where_the_policy_says(void **state)
 	assert_int_equal(set->credentials[0]->bindings[0]->ports[0], 443);
 }
 
+static void forgotten_providers_are_named(void **state)
+{
+	_cleanup_policy_compiled_ compiled_policy *compiled =
+		compile("{host: a.example, port: 443, protocol: rest, access: full,"
+			" enforcement: enforce, credential_binding: {provider: mail}}");
+	static const char *const others[] = {"mails=github", "github"}, *const same[] = {"mail:A"};
+	const char *rule = NULL;
+
+	assert_string_equal(provider_forgotten(others, 2, compiled, &rule), "mail");
+	assert_string_equal(rule, "r");
+	assert_null(provider_forgotten(same, 1, compiled, &rule));
+}
+
 static void what_is_not_inspected_is_refused(void **state)
 {
 	_cleanup_provider_set_ struct provider_set *set = NULL;
@@ -308,6 +321,7 @@ int main(void)
 		cmocka_unit_test_setup(values_that_cannot_be_sent_are_refused, forget_variables),
 		cmocka_unit_test_setup(requests_are_checked, forget_variables),
 		cmocka_unit_test_setup(generic_goes_where_the_policy_says, forget_variables),
+		cmocka_unit_test(forgotten_providers_are_named),
 		cmocka_unit_test_setup(what_is_not_inspected_is_refused, forget_variables),
 		cmocka_unit_test_setup(signing_keys_are_marked, forget_variables),
 		cmocka_unit_test_setup(two_providers_may_know_one_variable, forget_variables),

@@ -4,6 +4,8 @@
  */
 #include "tls_fixture.h"
 
+#include "proxy/tls_session.h"
+
 #define HOST "api.one.example"
 
 static struct tls_ca_store *store;
@@ -395,6 +397,48 @@ static void a_late_ticket_is_not_kept(void **state)
 	X509_free(x);
 }
 
+/* A certificate is looked at in a full handshake alone, so a session must not outlive it. */
+static void a_session_ends_with_its_certificate(void **state)
+{
+	X509 *x = certify(&authority, server_key, HOST, "DNS:" HOST, &(struct flaw){.seconds = 2});
+	SSL_CTX *server = server_make(x, server_key);
+	char sentence[TLS_FAILURE_MAX];
+	struct pair pair;
+
+	trust_only(tls, authority.certificate);
+	assert_false(server_resumes(HOST, server));
+	assert_true(server_resumes(HOST, server));
+	sleep(4);
+	pair_server(&pair, tls, HOST, true, server);
+	assert_int_equal(pair_shake(&pair), -EPROTO);
+	tls_failure(pair.conn.ssl, sentence, sizeof(sentence));
+	assert_string_equal(sentence, "the certificate has expired");
+	pair_end(&pair);
+	SSL_CTX_free(server);
+	X509_free(x);
+}
+
+static void the_oldest_session_makes_room(void **state)
+{
+	X509 *x = certify(&authority, server_key, HOST, "DNS:*.one.example", NULL);
+	SSL_CTX *server = server_make(x, server_key);
+	char host[32];
+
+	trust_only(tls, authority.certificate);
+	/* One more than there is room for; the first is used now and then, the second is not. */
+	for (int i = 0; i <= TLS_SESSIONS; i++) {
+		snprintf(host, sizeof(host), "h%d.one.example", i);
+		assert_false(server_resumes(host, server));
+		if (i % 50 == 0)
+			assert_true(server_resumes("h0.one.example", server));
+	}
+	assert_true(server_resumes("h0.one.example", server));
+	assert_true(server_resumes(host, server));
+	assert_false(server_resumes("h1.one.example", server));
+	SSL_CTX_free(server);
+	X509_free(x);
+}
+
 static void protocols_are_offered(void **state)
 {
 	X509 *x = certify(&authority, server_key, HOST, "DNS:" HOST, NULL);
@@ -557,6 +601,8 @@ int main(void)
 		TEST(trust_is_replaced),
 		TEST(sessions_with_servers_are_resumed),
 		TEST(a_late_ticket_is_not_kept),
+		TEST(a_session_ends_with_its_certificate),
+		TEST(the_oldest_session_makes_room),
 		TEST(protocols_are_offered),
 		TEST(a_server_chooses_among_what_was_offered),
 		TEST(a_server_that_wants_a_certificate_gets_none),

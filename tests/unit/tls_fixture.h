@@ -27,6 +27,7 @@ struct authority {
 /* What is wrong with a server's certificate, if anything. */
 struct flaw {
 	int from, to; /* days from now; 0 and 0: a day before to 90 days on */
+	long seconds; /* valid for so many from now, in place of @to */
 	bool self_signed;
 	const char *usage; /* NULL: serverAuth */
 };
@@ -75,6 +76,8 @@ static inline X509 *certify(const struct authority *authority, EVP_PKEY *key, co
 		X509_time_adj_ex(X509_getm_notBefore(x), flaw->from, 0, &now);
 		X509_time_adj_ex(X509_getm_notAfter(x), flaw->to, 0, &now);
 	}
+	if (flaw && flaw->seconds)
+		X509_time_adj_ex(X509_getm_notAfter(x), 0, flaw->seconds, &now);
 	issuer = flaw && flaw->self_signed ? x : authority->certificate;
 	assert_int_equal(tls_x509_subject(x, "CN", cn), 0);
 	assert_int_equal(X509_set_issuer_name(x, X509_get_subject_name(issuer)), 1);

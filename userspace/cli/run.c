@@ -339,8 +339,15 @@ static int load_providers(struct run *run, struct error *err)
 {
 	const struct option_strings *asked = &run->options.provider;
 	char directory[PATH_MAX];
+	const char *forgotten, *rule;
 	int r;
 
+	forgotten = provider_forgotten(asked->item, asked->len, run->compiled, &rule);
+	if (forgotten)
+		fprintf(stderr,
+			"openshell run: warning: rule '%s' binds provider '%s', which no "
+			"--provider gives\n",
+			rule, forgotten);
 	if (!asked->len)
 		return 0;
 	r = provider_profile_directory(directory, sizeof(directory), err);

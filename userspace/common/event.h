@@ -75,7 +75,6 @@ struct event {
 	char path2[EVENT_PATH_SIZE]; /* the second object: where a rename or link puts it */
 	char rule[EVENT_NAME_SIZE];  /* key of the network rule that names the endpoint, or "" */
 	char host[EVENT_NAME_SIZE];  /* the name that was used, or the endpoint's host; or "" */
-	bool inspected;	  /* a rule has it, but wants it inspected, which the kernel cannot do */
 	bool limited;	  /* DNS: too many new names, whatever the policy says of this one */
 	uint32_t missing; /* OS_RIGHT_* that would have been needed besides */
 	bool listed_deny; /* filesystem_policy.deny names it: no grant can help */

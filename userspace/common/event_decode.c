@@ -165,26 +165,19 @@ static void decode_endpoint(const struct event_context *ctx, struct event *e)
 	const Openshell__Compiled__V1__Endpoint *endpoint;
 
 	e->rule[0] = e->host[0] = '\0';
-	e->inspected = e->limited = false;
+	e->limited = false;
 	if (e->raw.kind != OS_EVENT_NET)
 		return;
 	decode_name(ctx, e);
 	/* An index means something only in the policy that it is an index into. */
 	if (!ctx->policy || e->raw.generation != ctx->generation)
 		return;
-	if (e->raw.endpoint < ctx->policy->n_endpoints) {
-		endpoint = ctx->policy->endpoints[e->raw.endpoint];
-		if (!e->host[0] && !endpoint->host_is_address && !endpoint->host_is_wildcard)
-			snprintf(e->host, sizeof(e->host), "%s", endpoint->host);
-	} else {
-		if (e->raw.reason != OS_REASON_NO_ENDPOINT && e->raw.reason != OS_REASON_NAME)
-			return;
-		endpoint =
-			event_inspected_endpoint(ctx->policy, e->host, e->raw.address, e->raw.port);
-		e->inspected = endpoint != NULL;
-	}
-	if (endpoint)
-		snprintf(e->rule, sizeof(e->rule), "%s", endpoint->rule);
+	if (e->raw.endpoint >= ctx->policy->n_endpoints)
+		return;
+	endpoint = ctx->policy->endpoints[e->raw.endpoint];
+	if (!e->host[0] && !endpoint->host_is_address && !endpoint->host_is_wildcard)
+		snprintf(e->host, sizeof(e->host), "%s", endpoint->host);
+	snprintf(e->rule, sizeof(e->rule), "%s", endpoint->rule);
 }
 
 bool event_is_rewritten(const struct event *event)

@@ -3,13 +3,10 @@
 
 #include "common/event_reason.h"
 #include "common/policy_address.h"
-#include "common/policy_host.h"
 
 #include <errno.h>
 #include <string.h>
 #include <time.h>
-
-#define PROTOCOL_TCP OPENSHELL__COMPILED__V1__PROTOCOL__PROTOCOL_TCP
 
 static uint32_t word(const uint8_t *address, size_t i)
 {
@@ -32,32 +29,6 @@ bool event_address_is_guarded(const uint8_t address[16], uint16_t port)
 
 	memcpy(cidr.address, address, sizeof(cidr.address));
 	return policy_port_is_control(port) && policy_cidr_is_private(&cidr);
-}
-
-const Openshell__Compiled__V1__Endpoint *
-event_inspected_endpoint(const Openshell__Compiled__V1__CompiledPolicy *policy, const char *host,
-			 const uint8_t address[16], uint16_t port)
-{
-	char text[POLICY_CIDR_TEXT_MAX];
-	struct policy_cidr cidr = {.prefix = 128};
-
-	memcpy(cidr.address, address, sizeof(cidr.address));
-	policy_cidr_format(&cidr, true, text);
-	for (size_t i = 0; policy && i < policy->n_endpoints; i++) {
-		const Openshell__Compiled__V1__Endpoint *e = policy->endpoints[i];
-		bool has_port = !port;
-
-		if (e->protocol == PROTOCOL_TCP)
-			continue;
-		if (host[0] ? e->host_is_address || !policy_host_match(e->host, host)
-			    : !e->host_is_address || strcmp(e->host, text) != 0)
-			continue;
-		for (size_t p = 0; p < e->n_ports && !has_port; p++)
-			has_port = e->ports[p] == port;
-		if (has_port)
-			return e;
-	}
-	return NULL;
 }
 
 /* A record as the kernel would have written it. */

@@ -18,14 +18,6 @@ bool event_address_is_synthetic(const uint8_t address[16]);
  */
 bool event_address_is_guarded(const uint8_t address[16], uint16_t port);
 
-/*
- * The endpoint of @policy that has this host, or this address where @host is "", on @port (0: any)
- * and wants what is sent there inspected, so that the kernel alone admits nobody. NULL: none.
- */
-const Openshell__Compiled__V1__Endpoint *
-event_inspected_endpoint(const Openshell__Compiled__V1__CompiledPolicy *policy, const char *host,
-			 const uint8_t address[16], uint16_t port);
-
 /* A name that somebody asked for and did not get. */
 struct event_question {
 	const char *name;

@@ -149,6 +149,7 @@ void event_reason(struct event *event, const struct event_context *ctx)
 	case OS_REASON_STALE_NAME:
 	case OS_REASON_CHANGED:
 	case OS_REASON_NAME:
+	case OS_REASON_INSPECTED:
 		event_reason_network(event, &t);
 		return;
 	case OS_REASON_FORBIDDEN:

@@ -2,6 +2,7 @@
 #include "common/event_name.h"
 #include "common/event_reason.h"
 
+#include <netinet/in.h>
 #include <string.h>
 
 static void add_host(struct text *t, const struct event *e)
@@ -41,11 +42,20 @@ static void add_rule(struct text *t, const struct event *e)
 	add_endpoint(t, e);
 }
 
+/* What decides at the endpoint is what is said there. */
 static void inspected_reason(struct text *t, const struct event *e)
 {
-	add_rule(t, e);
-	text_add(t, " with a protocol that has to be inspected, which this version does not do: it "
-		    "stays denied");
+	text_add(t, "what is said to ");
+	add_endpoint(t, e);
+	if (e->raw.protocol == IPPROTO_UDP)
+		text_add(t, " is inspected, which can be done with TCP alone: programs that can "
+			    "talk to it otherwise than by QUIC do so by themselves");
+	else if (e->raw.flags & OS_EVENT_RECORDED)
+		text_add(t, " is inspected under the policy in force and was not before, or the "
+			    "other way round; a connection that is opened now goes the right way");
+	else
+		text_add(t, " has to be inspected, and the sandbox's proxy takes no more "
+			    "connections, or is not there");
 }
 
 static void binary_reason(struct text *t, const struct event *e)
@@ -127,10 +137,6 @@ static void name_reason(struct text *t, const struct event *e)
 
 void event_reason_network(const struct event *event, struct text *t)
 {
-	if (event->inspected) {
-		inspected_reason(t, event);
-		return;
-	}
 	if (event->raw.port == EVENT_PORT_DNS && (event->raw.reason == OS_REASON_NO_ENDPOINT ||
 						  event->raw.reason == OS_REASON_NEVER_ADDRESS)) {
 		text_add(t, "the policy in force names no host, so there is nobody to ask for "
@@ -155,6 +161,9 @@ void event_reason_network(const struct event *event, struct text *t)
 		break;
 	case OS_REASON_NAME:
 		name_reason(t, event);
+		break;
+	case OS_REASON_INSPECTED:
+		inspected_reason(t, event);
 		break;
 	default:
 		endpoint_reason(t, event);

@@ -92,7 +92,7 @@ static bool is_grantable(const struct event *e)
 {
 	const uint8_t *target = event_is_rewritten(e) ? e->raw.real : e->raw.address;
 
-	if (e->exe_state != EVENT_PATH_FULL || !e->raw.port || e->inspected)
+	if (e->exe_state != EVENT_PATH_FULL || !e->raw.port)
 		return false;
 	if (!e->host[0] && event_address_is_synthetic(e->raw.address))
 		return false;
@@ -114,7 +114,7 @@ static void network_remedies(const struct event *e, struct remedies *r)
 			return;
 		break;
 	case OS_REASON_NAME:
-		if (e->host[0] && !e->inspected && !e->limited && e->exe_state == EVENT_PATH_FULL)
+		if (e->host[0] && !e->limited && e->exe_state == EVENT_PATH_FULL)
 			add(r, EVENT_REMEDY_NAME, 0, "", false);
 		return;
 	default:

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/policy_check.h"
+#include "common/middleware_config.h"
 #include "common/policy_host.h"
 
 #include <errno.h>
@@ -18,7 +19,35 @@ static void check_patterns(const struct policy_strings *patterns, struct diagnos
 				     "host '%s' is refused: %s", patterns->items[i].value, why);
 }
 
-static void check_middleware(const struct policy_middleware *middleware, struct diagnostics *diag)
+/* What is built in is told at load what is wrong with its configuration, services judge theirs. */
+static int check_config(const struct policy_middleware *middleware, struct diagnostics *diag)
+{
+	_cleanup_middleware_config_ struct middleware_config *config = NULL;
+	const char *name = middleware->middleware.value, *near;
+	struct error err = {};
+	int r;
+
+	if (!name || strncmp(name, "openshell/", 10))
+		return 0;
+	if (!middleware_is_built_in(name)) {
+		near = middleware_nearest(name);
+		policy_error(diag, middleware->middleware.at, "middleware.name",
+			     "there is no built-in middleware '%s'%s%s%s", name,
+			     near ? " (did you mean '"
+				  : ": names that begin with openshell/ are ours",
+			     near ? near : "", near ? "'?)" : "");
+		return 0;
+	}
+	if (policy_given(middleware->config) && !middleware->config.value)
+		return 0;
+	r = middleware_config_parse(middleware->config.value ? middleware->config.value : "",
+				    &config, &err);
+	if (r == -EINVAL)
+		policy_error(diag, middleware->config.at, "middleware.config", "%s", err.message);
+	return r == -EINVAL ? 0 : r;
+}
+
+static int check_middleware(const struct policy_middleware *middleware, struct diagnostics *diag)
 {
 	const struct policy_selector *endpoints = &middleware->endpoints;
 	size_t patterns = endpoints->include.count + endpoints->exclude.count;
@@ -42,6 +71,7 @@ static void check_middleware(const struct policy_middleware *middleware, struct 
 		policy_warning(diag, middleware->on_error.at, "middleware.fail-open",
 			       "'fail_open' lets traffic pass unchecked whenever the middleware "
 			       "fails");
+	return check_config(middleware, diag);
 }
 
 static bool selects(const struct policy_strings *patterns, const char *host, size_t *steps)
@@ -138,7 +168,10 @@ int policy_check_middlewares(const struct policy *policy, struct diagnostics *di
 		return 0;
 	}
 	for (size_t i = 0; i < policy->middlewares.count; i++) {
-		check_middleware(&middlewares[i], diag);
+		int r = check_middleware(&middlewares[i], diag);
+
+		if (r < 0)
+			return r;
 		check_uninspected(policy, &middlewares[i], &steps, diag);
 	}
 	check_orders(middlewares, policy->middlewares.count, diag);

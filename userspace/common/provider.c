@@ -512,6 +512,30 @@ int provider_set_new(const char *directory, const char *const *requests, size_t 
 	return r;
 }
 
+static bool asks_for(const char *request, const char *name)
+{
+	size_t len = strcspn(request, "=:");
+
+	return strlen(name) == len && !strncmp(request, name, len);
+}
+
+const char *provider_forgotten(const char *const *requests, size_t requests_len,
+			       const COMPILED(CompiledPolicy) * policy, const char **ret_rule)
+{
+	for (size_t i = 0; i < policy->n_endpoints; i++) {
+		const char *name = policy->endpoints[i]->credential_provider;
+		bool found = !*name;
+
+		for (size_t j = 0; j < requests_len && !found; j++)
+			found = asks_for(requests[j], name);
+		if (!found) {
+			*ret_rule = policy->endpoints[i]->rule;
+			return name;
+		}
+	}
+	return NULL;
+}
+
 void provider_set_hide(const struct provider_set *set)
 {
 	for (size_t i = 0; i < set->variables_len; i++) {

@@ -50,6 +50,14 @@ void provider_set_free(struct provider_set *set);
 int provider_request_check(const char *request, struct error *err);
 
 /*
+ * The first provider that the policy binds an endpoint to and that is not among @requests, or NULL:
+ * nothing is wrong with it, but something is probably forgotten. *ret_rule is the endpoint's rule.
+ */
+const char *provider_forgotten(const char *const *requests, size_t requests_len,
+			       const Openshell__Compiled__V1__CompiledPolicy *policy,
+			       const char **ret_rule);
+
+/*
  * Overwrite the values of the set's variables in this process's environment, and remove them: what
  * it starts from here on inherits none. Call it when nobody reads them any more.
  */

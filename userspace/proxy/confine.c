@@ -38,9 +38,9 @@ static const struct limit common_limits[] = {
 };
 
 /*
- * Room for 10,000 connections of agents and as many of servers. TLS has some 15 KiB in each that is
- * idle, 300 MiB in all, and as many again may be in use: buffers of 32 KiB while something is read,
- * of 16 KiB while something waits to be written, and what requests keep.
+ * Room for 10,000 connections of agents and as many to servers. An idle one with TLS costs some
+ * 15 KiB, all of them 300 MiB; twice that is left for those in use: buffers of 16 KiB each way
+ * where a record is half read or half written, and what requests keep.
  */
 static const struct limit worker_limits[] = {
 	{RLIMIT_NOFILE, 65536},

@@ -8,8 +8,9 @@
  * connection may wait for room in the socket nevertheless; conn_events() asks for EPOLLOUT as long
  * as it does, and conn_flush(), like every other call that writes, sends it on.
  *
- * An error stays: each later call returns it. One thread. Fails closed: the end of a TLS connection
- * without close_notify is an error (-EPROTO), because what came may be a part of what was sent.
+ * An error stays: each later call returns it, conn_events() asks for nothing, and what is left to
+ * do is conn_close(). One thread. Fails closed: the end of a TLS connection without close_notify is
+ * an error (-EPROTO), because what came may be a part of what was sent.
  */
 #pragma once
 

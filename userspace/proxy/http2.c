@@ -204,7 +204,9 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
 	if (http2_stream_lingers(s))
 		http2_stream_drained(s);
 	else
-		http2_stream_close(s, error_of(code));
+		/* One that was ended by both before our reset went out is closed without an error.
+		 */
+		http2_stream_close(s, error_of(s->refused ? s->code : code));
 	return 0;
 }
 
@@ -357,7 +359,7 @@ static void close_streams(struct http2 *h2)
 		s->closed = true;
 		if (http2_stream_lingers(s))
 			continue;
-		http2_stream_close(s, s->started ? STREAM_CONNECT : STREAM_REFUSED);
+		http2_stream_close(s, h2->server || s->started ? STREAM_CONNECT : STREAM_REFUSED);
 		/* Others may have gone with it. */
 		s = TAILQ_FIRST(&h2->streams);
 	}

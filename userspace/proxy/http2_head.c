@@ -267,13 +267,11 @@ static bool add_known(struct http2_fields *fields, struct text name, struct text
 	if (http2_field_forbidden(name, value)) {
 		fine = false;
 	} else if (name.size == 14 && text_is(name, "content-length")) {
-		/* In trailers it says nothing any more. */
-		if (!trailers)
-			fine = first(fields, LENGTH) && read_length(value, &head->length);
+		fine = !trailers && first(fields, LENGTH) && read_length(value, &head->length);
 	} else if (name.size == 4 && text_is(name, "host") && fields->block != HTTP2_RESPONSE) {
 		fields->host = value;
-		if (!trailers)
-			fine = first(fields, HOST) && value.size && consists_of(value, AUTHORITY);
+		fine = !trailers && first(fields, HOST) && value.size &&
+		       consists_of(value, AUTHORITY);
 	} else if (name.size == 6 && fields->block == HTTP2_REQUEST && text_is(name, "expect") &&
 		   text_is_nocase(value, "100-continue")) {
 		head->expect_continue = true;
@@ -339,7 +337,7 @@ int http2_fields_add(struct http2_fields *fields, const uint8_t *name_data, size
 	return 0;
 }
 
-static bool request_is_good(struct http2_fields *fields, bool tls)
+static bool request_is_good(struct http2_fields *fields, bool tls, bool end)
 {
 	struct http_head *head = &fields->head;
 	const uint32_t needed = METHOD | SCHEME | PATH;
@@ -356,7 +354,8 @@ static bool request_is_good(struct http2_fields *fields, bool tls)
 	    (fields->host.size != head->authority.size ||
 	     strncasecmp(fields->host.data, head->authority.data, head->authority.size)))
 		return false;
-	return head->authority.size;
+	/* Of a body it is nghttp2 that counts. */
+	return head->authority.size && !(end && head->length);
 }
 
 enum http2_refusal http2_fields_end(struct http2_fields *fields, bool tls, bool end,
@@ -367,7 +366,7 @@ enum http2_refusal http2_fields_end(struct http2_fields *fields, bool tls, bool 
 
 	if (fields->refusal)
 		return fields->refusal;
-	if ((fields->block == HTTP2_REQUEST && !request_is_good(fields, tls)) ||
+	if ((fields->block == HTTP2_REQUEST && !request_is_good(fields, tls, end)) ||
 	    (fields->block == HTTP2_RESPONSE && !head->status) ||
 	    (fields->seen & LENGTH && head->status / 100 == 1))
 		return HTTP2_MALFORMED;

@@ -33,6 +33,7 @@ struct http2_stream {
 	struct http2_queue in; /* came, and not given to the owner */
 	struct http2_trailers *trailers_in;
 	uint32_t kept; /* bytes that the owner was given and keeps: its window is not opened */
+	uint32_t code; /* of our RST_STREAM */
 	uint8_t informational;
 
 	struct http2_queue out; /* taken from the owner, and not sent */

@@ -87,6 +87,7 @@ void http2_stream_reset(struct http2_stream *s, uint32_t code, bool refused)
 	if (s->closed || s->reset)
 		return;
 	s->reset = true;
+	s->code = code;
 	s->refused = refused;
 	nghttp2_submit_rst_stream(s->h2->session, NGHTTP2_FLAG_NONE, s->id, code);
 }

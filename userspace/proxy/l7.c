@@ -147,7 +147,7 @@ static int add_bucket(const struct selection *selection, const char *end, bool w
 		const char *host = endpoint->policy->host;
 		int r;
 
-		if (endpoint->policy->host_is_wildcard != wildcard)
+		if (!endpoint->policy->host_is_wildcard == wildcard)
 			continue;
 		if (wildcard ? strcmp(wildcard_end(host), end) ||
 				       !policy_host_match(host, selection->host)

@@ -105,8 +105,7 @@ static struct text basic_of(const struct http_field *field)
 	return (struct text){value.data + i, value.size - i};
 }
 
-static int replace_basic(const struct credentials *credentials,
-			 const struct credential_scope *scope, struct text encoded,
+static int replace_basic(struct placeholder_request *request, struct text encoded,
 			 struct arena *arena, struct text *value)
 {
 	_cleanup_free_ char *large = NULL;
@@ -130,8 +129,7 @@ static int replace_basic(const struct credentials *credentials,
 	/* Something follows: who reads it how is anybody's guess. */
 	if (!whole)
 		return -EACCES;
-	r = placeholder_replace(credentials, scope, plain, PLACEHOLDER_RAW, BASIC_MAX, arena,
-				&replaced);
+	r = placeholder_replace(request, plain, PLACEHOLDER_RAW, BASIC_MAX, arena, &replaced);
 	if (r < 0 || !replaced.data)
 		return r;
 	out = arena_alloc(arena, sizeof("Basic ") + replaced.size / 3 * 4 + 4);
@@ -144,8 +142,7 @@ static int replace_basic(const struct credentials *credentials,
 
 /* Heads */
 
-static int rewrite_fields(const struct credentials *credentials,
-			  const struct credential_scope *scope, const struct http_head *head,
+static int rewrite_fields(struct placeholder_request *request, const struct http_head *head,
 			  struct arena *arena, struct text *values)
 {
 	int r = 0;
@@ -154,10 +151,10 @@ static int rewrite_fields(const struct credentials *credentials,
 		struct text basic = basic_of(&head->field[i]);
 
 		if (text_suspect(head->field[i].value))
-			r = placeholder_replace(credentials, scope, head->field[i].value,
-						PLACEHOLDER_RAW, HTTP_HEAD_MAX, arena, &values[i]);
+			r = placeholder_replace(request, head->field[i].value, PLACEHOLDER_RAW,
+						HTTP_HEAD_MAX, arena, &values[i]);
 		if (!r && basic.size)
-			r = replace_basic(credentials, scope, basic, arena, &values[i]);
+			r = replace_basic(request, basic, arena, &values[i]);
 	}
 	return r;
 }
@@ -186,6 +183,7 @@ int credentials_rewrite_head(const struct credentials *credentials,
 			     struct arena *arena, bool *ret_changed)
 {
 	struct text values[HTTP_FIELDS_MAX], target = {};
+	struct placeholder_request request;
 	size_t total = head->method.size + head->authority.size;
 	bool changed;
 	int r;
@@ -196,12 +194,13 @@ int credentials_rewrite_head(const struct credentials *credentials,
 		*ret_changed = false;
 		return 0;
 	}
+	placeholder_request_init(&request, credentials, scope);
 	for (uint16_t i = 0; i < head->fields; i++)
 		values[i] = (struct text){};
-	r = placeholder_replace_encoded(credentials, scope, head->target, path_size(head->target),
+	r = placeholder_replace_encoded(&request, head->target, path_size(head->target),
 					HTTP_TARGET_MAX, arena, &target);
 	if (!r)
-		r = rewrite_fields(credentials, scope, head, arena, values);
+		r = rewrite_fields(&request, head, arena, values);
 	if (r < 0)
 		return r;
 	changed = target.data != NULL;
@@ -277,18 +276,20 @@ int credentials_rewrite_body(const struct credentials *credentials,
 			     struct arena *arena, struct text *ret_body, bool *ret_changed)
 {
 	struct text text = {(const char *)body, (uint32_t)size}, replaced = {};
+	struct placeholder_request request;
 	enum placeholder_style style;
 	int r = 0;
 
 	if (size > CREDENTIAL_BODY_MAX)
 		return -E2BIG;
+	placeholder_request_init(&request, credentials, scope);
 	style = style_of(scope->content_type, text);
 	if (style == PLACEHOLDER_QUERY)
-		r = placeholder_replace_encoded(credentials, scope, text, 0,
-						CREDENTIAL_BODY_OUT_MAX, arena, &replaced);
+		r = placeholder_replace_encoded(&request, text, 0, CREDENTIAL_BODY_OUT_MAX, arena,
+						&replaced);
 	else if (text_suspect(text))
-		r = placeholder_replace(credentials, scope, text, style, CREDENTIAL_BODY_OUT_MAX,
-					arena, &replaced);
+		r = placeholder_replace(&request, text, style, CREDENTIAL_BODY_OUT_MAX, arena,
+					&replaced);
 	if (r < 0)
 		return r;
 	*ret_body = replaced.data ? replaced : text;

@@ -47,6 +47,7 @@ void credentials_free(struct credentials *credentials);
 struct credential_scope {
 	const char *host; /* as in struct target's origin: canonical name or address */
 	uint16_t port;
+	bool secure;	      /* by TLS: without it nothing goes to port 443 */
 	struct text path;     /* canonical, as rules see it */
 	const char *provider; /* the endpoint's credential_binding: no other's credentials; or "" */
 	/* of a body, as in Content-Type: decides how a value is written into it. "" is looked at */

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "common/policy_glob.h"
 #include "proxy/placeholder.h"
 
 /* Both prefixes, `openshell:resolve:env:` and `OPENSHELL-RESOLVE-ENV-`, are as long. */
@@ -24,9 +25,31 @@ struct placeholder {
  */
 bool placeholder_next(const char *data, size_t size, size_t from, struct placeholder *ret);
 
+/*
+ * One request that asks for secrets. What may go where it goes is found out once, since an agent
+ * may ask ten thousand times in one body.
+ */
+struct placeholder_request {
+	const struct credentials *credentials;
+	const struct credential_scope *scope;
+	bool ready; /* what follows is filled, at the first question */
+	bool has_path;
+	char path[POLICY_GLOB_MAX + 1];
+	uint8_t may[CREDENTIALS_MAX]; /* of each credential: 0 not asked yet, 1 yes, 2 no */
+};
+
+static inline void placeholder_request_init(struct placeholder_request *request,
+					    const struct credentials *credentials,
+					    const struct credential_scope *scope)
+{
+	request->credentials = credentials;
+	request->scope = scope;
+	request->ready = false;
+}
+
 /* The secret for a placeholder's name. -ENOENT, -EACCES. */
-int credentials_resolve(const struct credentials *credentials, const struct credential_scope *scope,
-			struct text name, struct text *ret_value);
+int placeholder_resolve(struct placeholder_request *request, struct text name,
+			struct text *ret_value);
 
 /* How a value is written where its placeholder was. */
 enum placeholder_style {
@@ -53,15 +76,14 @@ bool placeholder_put_value(struct placeholder_out *out, struct text value,
  * Replace all in a text as it is. @ret_text is untouched if there is none. Errors as
  * credentials_rewrite_head().
  */
-int placeholder_replace(const struct credentials *credentials, const struct credential_scope *scope,
-			struct text text, enum placeholder_style style, size_t max,
-			struct arena *arena, struct text *ret_text);
+int placeholder_replace(struct placeholder_request *request, struct text text,
+			enum placeholder_style style, size_t max, struct arena *arena,
+			struct text *ret_text);
 
 /*
  * The same in a text that is percent-encoded: a request target, whose first @path_size bytes are
  * its path, or a form (0).
  */
-int placeholder_replace_encoded(const struct credentials *credentials,
-				const struct credential_scope *scope, struct text text,
+int placeholder_replace_encoded(struct placeholder_request *request, struct text text,
 				size_t path_size, size_t max, struct arena *arena,
 				struct text *ret_text);

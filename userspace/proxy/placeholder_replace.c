@@ -98,8 +98,8 @@ static size_t raw_at(const struct source *source, size_t plain)
 	return source->at ? source->at[plain] : plain;
 }
 
-static int write_out(const struct credentials *credentials, const struct credential_scope *scope,
-		     const struct source *source, struct placeholder_out *out)
+static int write_out(struct placeholder_request *request, const struct source *source,
+		     struct placeholder_out *out)
 {
 	struct placeholder found;
 	size_t plain = 0, raw = 0;
@@ -108,7 +108,7 @@ static int write_out(const struct credentials *credentials, const struct credent
 		size_t start = raw_at(source, found.start);
 		enum placeholder_style style = source->style;
 		struct text value;
-		int r = credentials_resolve(credentials, scope, found.name, &value);
+		int r = placeholder_resolve(request, found.name, &value);
 
 		if (r < 0)
 			return r;
@@ -125,9 +125,8 @@ static int write_out(const struct credentials *credentials, const struct credent
 	return placeholder_put(out, source->raw.data + raw, source->raw.size - raw) ? 0 : -E2BIG;
 }
 
-static int replace(const struct credentials *credentials, const struct credential_scope *scope,
-		   const struct source *source, size_t max, struct arena *arena,
-		   struct text *ret_text)
+static int replace(struct placeholder_request *request, const struct source *source, size_t max,
+		   struct arena *arena, struct text *ret_text)
 {
 	struct placeholder_out out = {.max = max};
 	struct placeholder first;
@@ -135,27 +134,27 @@ static int replace(const struct credentials *credentials, const struct credentia
 
 	if (!placeholder_next(source->plain.data, source->plain.size, 0, &first))
 		return 0;
-	r = write_out(credentials, scope, source, &out);
+	r = write_out(request, source, &out);
 	if (r < 0)
 		return r;
 	out.data = arena_alloc(arena, out.size);
 	if (!out.data)
 		return -ENOMEM;
 	out.size = 0;
-	r = write_out(credentials, scope, source, &out);
+	r = write_out(request, source, &out);
 	if (r < 0)
 		return r;
 	*ret_text = (struct text){out.data, (uint32_t)out.size};
 	return 0;
 }
 
-int placeholder_replace(const struct credentials *credentials, const struct credential_scope *scope,
-			struct text text, enum placeholder_style style, size_t max,
-			struct arena *arena, struct text *ret_text)
+int placeholder_replace(struct placeholder_request *request, struct text text,
+			enum placeholder_style style, size_t max, struct arena *arena,
+			struct text *ret_text)
 {
 	const struct source source = {.raw = text, .plain = text, .style = style};
 
-	return replace(credentials, scope, &source, max, arena, ret_text);
+	return replace(request, &source, max, arena, ret_text);
 }
 
 static int hex_digit(char c)
@@ -222,8 +221,7 @@ static bool is_escaped_again(char *plain, size_t size)
 	return false;
 }
 
-static int replace_escaped(const struct credentials *credentials,
-			   const struct credential_scope *scope, struct source *source, char *plain,
+static int replace_escaped(struct placeholder_request *request, struct source *source, char *plain,
 			   size_t max, struct arena *arena, struct text *ret_text)
 {
 	struct text raw = source->raw;
@@ -237,7 +235,7 @@ static int replace_escaped(const struct credentials *credentials,
 			return -ENOMEM;
 		decode(raw.data, raw.size, plain, at);
 		source->at = at;
-		r = replace(credentials, scope, source, max, arena, ret_text);
+		r = replace(request, source, max, arena, ret_text);
 		if (r < 0)
 			return r;
 		blank(plain, source->plain.size);
@@ -245,8 +243,7 @@ static int replace_escaped(const struct credentials *credentials,
 	return is_escaped_again(plain, source->plain.size) ? -EACCES : 0;
 }
 
-int placeholder_replace_encoded(const struct credentials *credentials,
-				const struct credential_scope *scope, struct text text,
+int placeholder_replace_encoded(struct placeholder_request *request, struct text text,
 				size_t path_size, size_t max, struct arena *arena,
 				struct text *ret_text)
 {
@@ -260,13 +257,12 @@ int placeholder_replace_encoded(const struct credentials *credentials,
 	if (!memchr(text.data, '%', text.size)) {
 		if (!credentials_suspect((const uint8_t *)text.data, text.size))
 			return 0;
-		return replace(credentials, scope, &source, max, arena, ret_text);
+		return replace(request, &source, max, arena, ret_text);
 	}
 	if (text.size > sizeof(small)) {
 		large = malloc(text.size);
 		if (!large)
 			return -ENOMEM;
 	}
-	return replace_escaped(credentials, scope, &source, large ? large : small, max, arena,
-			       ret_text);
+	return replace_escaped(request, &source, large ? large : small, max, arena, ret_text);
 }

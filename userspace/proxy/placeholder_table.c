@@ -163,28 +163,65 @@ void credentials_free(struct credentials *credentials)
 	arena_free(credentials->arena);
 }
 
-static bool binding_admits(const struct binding *binding, const struct credential_scope *scope,
-			   const char *path)
+/* In the clear nothing goes to the port of HTTPS: whoever listens on the way would have it. */
+static bool port_admits(const struct binding *binding, const struct credential_scope *scope)
 {
-	bool port = !binding->ports_len && scope->port == 443;
-
-	for (size_t i = 0; i < binding->ports_len && !port; i++)
-		port = binding->ports[i] == scope->port;
-	if (!port ||
-	    (strcmp(binding->host, scope->host) && !policy_host_match(binding->host, scope->host)))
+	if (scope->port == 443 && !scope->secure)
 		return false;
-	return !*binding->path || (path && policy_glob_match(binding->path, path, '/', 0));
+	for (size_t i = 0; i < binding->ports_len; i++)
+		if (binding->ports[i] == scope->port)
+			return true;
+	return !binding->ports_len && scope->port == 443;
 }
 
-static bool may_go(const struct credential *credential, const struct credential_scope *scope,
-		   const char *path)
+static bool binding_admits(const struct binding *binding, const struct placeholder_request *request)
 {
-	if (scope->provider && *scope->provider && strcmp(scope->provider, credential->provider))
+	const struct credential_scope *scope = request->scope;
+
+	if (!port_admits(binding, scope) ||
+	    (strcmp(binding->host, scope->host) && !policy_host_match(binding->host, scope->host)))
+		return false;
+	return !*binding->path ||
+	       (request->has_path && policy_glob_match(binding->path, request->path, '/', 0));
+}
+
+static bool find_may_go(const struct credential *credential,
+			const struct placeholder_request *request)
+{
+	const char *provider = request->scope->provider;
+
+	if (provider && *provider && strcmp(provider, credential->provider))
 		return false;
 	for (size_t i = 0; i < credential->bindings_len; i++)
-		if (binding_admits(&credential->bindings[i], scope, path))
+		if (binding_admits(&credential->bindings[i], request))
 			return true;
 	return false;
+}
+
+static void make_ready(struct placeholder_request *request)
+{
+	struct text path = request->scope->path;
+
+	request->ready = true;
+	memset(request->may, 0, sizeof(request->may));
+	/* A longer one, or one that is cut short by a NUL, matches no glob. */
+	request->has_path =
+		path.size <= POLICY_GLOB_MAX && (!path.size || !memchr(path.data, '\0', path.size));
+	if (!request->has_path)
+		return;
+	if (path.size)
+		memcpy(request->path, path.data, path.size);
+	request->path[path.size] = '\0';
+}
+
+static bool may_go(struct placeholder_request *request, size_t number)
+{
+	if (!request->ready)
+		make_ready(request);
+	if (!request->may[number])
+		request->may[number] =
+			find_may_go(&request->credentials->items[number], request) ? 1 : 2;
+	return request->may[number] == 1;
 }
 
 /* A placeholder's name, taken apart. */
@@ -263,22 +300,13 @@ static size_t first_with(const struct credentials *credentials, const char *key)
 	return low;
 }
 
-static int find(const struct credentials *credentials, const struct credential_scope *scope,
-		const struct wanted *wanted, bool signing, struct text *ret_value)
+static int find(struct placeholder_request *request, const struct wanted *wanted, bool signing,
+		struct text *ret_value)
 {
-	char copy[POLICY_GLOB_MAX + 1];
-	const char *path = NULL;
+	const struct credentials *credentials = request->credentials;
 	const struct credential *found = NULL;
 	int r = -ENOENT;
 
-	/* A longer one, or one that is cut short by a NUL, matches no glob. */
-	if (scope->path.size <= POLICY_GLOB_MAX &&
-	    (!scope->path.size || !memchr(scope->path.data, '\0', scope->path.size))) {
-		if (scope->path.size)
-			memcpy(copy, scope->path.data, scope->path.size);
-		copy[scope->path.size] = '\0';
-		path = copy;
-	}
 	for (size_t i = first_with(credentials, wanted->key);
 	     i < credentials->len && !strcmp(credentials->items[i].key, wanted->key); i++) {
 		const struct credential *credential = &credentials->items[i];
@@ -286,7 +314,7 @@ static int find(const struct credentials *credentials, const struct credential_s
 		if (!is_wanted(credential, wanted))
 			continue;
 		r = -EACCES;
-		if ((credential->signing_only && !signing) || !may_go(credential, scope, path))
+		if ((credential->signing_only && !signing) || !may_go(request, i))
 			continue;
 		/* Two that may go there: which one is meant, nobody said. */
 		if (found && strcmp(found->value, credential->value))
@@ -299,24 +327,26 @@ static int find(const struct credentials *credentials, const struct credential_s
 	return 0;
 }
 
-int credentials_resolve(const struct credentials *credentials, const struct credential_scope *scope,
-			struct text name, struct text *ret_value)
+int placeholder_resolve(struct placeholder_request *request, struct text name,
+			struct text *ret_value)
 {
 	struct wanted wanted = {};
 
 	if (!read_name(name, &wanted))
 		return -ENOENT;
-	return find(credentials, scope, &wanted, false, ret_value);
+	return find(request, &wanted, false, ret_value);
 }
 
 int credentials_find(const struct credentials *credentials, const struct credential_scope *scope,
 		     const char *key, struct text *ret_value)
 {
+	struct placeholder_request request;
 	struct wanted wanted = {};
 	size_t len = strlen(key);
 
 	if (len > CREDENTIAL_KEY_MAX)
 		return -ENOENT;
 	memcpy(wanted.key, key, len + 1);
-	return find(credentials, scope, &wanted, true, ret_value);
+	placeholder_request_init(&request, credentials, scope);
+	return find(&request, &wanted, true, ret_value);
 }

@@ -18,14 +18,15 @@
 #define GROUPS	    "X25519:P-256:P-384"
 #define DEPTH	    10		/* certificates between a server's and an authority's */
 #define TICKET_TIME (12 * 3600) /* seconds */
-#define READ_BUFFER 32768	/* two full records in one recv() */
 
-/* The agent's side has one key, of an elliptic curve; a server may have others. */
-#define AGENT_CIPHERS  "ECDHE+AESGCM:ECDHE+CHACHA20:!aRSA"
-#define SERVER_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:!aNULL"
-
-/* The agent is on this machine: the shorter key is as good, and faster. */
+/* The agent is on this machine: the shorter key is as good, and faster. It sees one certificate. */
 #define AGENT_SUITES "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384"
+#define AGENT_CIPHERS                                                                              \
+	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:"                             \
+	"ECDHE-ECDSA-AES256-GCM-SHA384"
+
+/* Servers may have other kinds of keys. */
+#define SERVER_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:!aNULL"
 
 struct tls {
 	SSL_CTX *agent, *server; /* for connections with agents, and with servers */
@@ -154,8 +155,8 @@ static SSL_CTX *context(const SSL_METHOD *method, const char *ciphers)
 	SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
 				      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	/* A record's head and what follows in one recv(); see conn_pending(). */
 	SSL_CTX_set_read_ahead(ctx, 1);
-	SSL_CTX_set_default_read_buffer_len(ctx, READ_BUFFER);
 	if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 ||
 	    SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) != 1 ||
 	    SSL_CTX_set_cipher_list(ctx, ciphers) != 1 ||

@@ -17,8 +17,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#define DIRECTORY_BYTES (64u << 10)
-
 /*
  * The CA comes first in every file, in a block that is always as long, so that another one takes
  * its place with one write. What is left of it are empty lines, of which PEM may have any number.
@@ -76,8 +74,7 @@ static void make_block(const struct worker_ca *ca, struct block *ret_block)
 	*end = '\0';
 }
 
-/* On the host: something has to be there to mount on, and it stays, empty, for the next sandbox. */
-static int make_directory(struct error *err)
+int agent_trust_prepare(struct error *err)
 {
 	struct stat st;
 
@@ -129,26 +126,16 @@ int agent_trust_plan(const struct worker_ca *ca, const char *host,
 		     const Openshell__Compiled__V1__CompiledPolicy *policy, struct mount_plan *plan,
 		     struct error *err)
 {
-	const struct mount_step directory = {
-		.op = MOUNT_OP_TMPFS,
-		.target = (char *)AGENT_TRUST_DIR,
-		.size = DIRECTORY_BYTES,
-		.mode = 0755,
-	};
 	_cleanup_free_ char *bundle = NULL;
 	struct block block;
-	int r = make_directory(err);
+	int r;
 
-	if (r)
-		return r;
 	make_block(ca, &block);
 	if (asprintf(&bundle, "%s%s", block.text, host) < 0)
 		return error_set(err, -ENOMEM, "out of memory");
-	r = mount_plan_add(plan, &directory);
-	if (!r)
-		r = mount_plan_add(plan, &(struct mount_step){.op = MOUNT_OP_CONTENT,
-							      .target = (char *)AGENT_TRUST_CA,
-							      .content = block.text});
+	r = mount_plan_add(plan, &(struct mount_step){.op = MOUNT_OP_CONTENT,
+						      .target = (char *)AGENT_TRUST_CA,
+						      .content = block.text});
 	if (!r)
 		r = mount_plan_add(plan, &(struct mount_step){.op = MOUNT_OP_CONTENT,
 							      .target = (char *)AGENT_TRUST_BUNDLE,

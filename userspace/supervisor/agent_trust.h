@@ -29,9 +29,12 @@ extern const struct agent_trust_variable {
 	const char *name, *value;
 } agent_trust_variables[];
 
+/* On the host: something has to be there to mount on. It stays, empty, for the next sandbox. */
+int agent_trust_prepare(struct error *err);
+
 /*
- * Make the host's directory that is mounted on, and add the steps to @plan. @host: the host's
- * bundle, PEM. What @policy denies is not shown again by this.
+ * Add the steps to a @plan in which AGENT_TRUST_DIR is a tmpfs of the sandbox's own. @host: the
+ * host's bundle, PEM. What @policy denies is not shown again by this.
  */
 int agent_trust_plan(const struct worker_ca *ca, const char *host,
 		     const Openshell__Compiled__V1__CompiledPolicy *policy, struct mount_plan *plan,

@@ -56,7 +56,6 @@ struct probe_program {
 	const char *name; /* "cgroup/connect4" */
 	uint32_t type;	  /* enum bpf_prog_type */
 	uint32_t attach;  /* enum bpf_attach_type */
-	bool required;	  /* without it `run` cannot enforce a policy */
 	const char *what; /* what it is for */
 };
 

@@ -223,7 +223,8 @@ static void add_hooks(struct making *m)
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		/* Cgroup programs and tracepoints have rows among the programs. */
-		if (i == OS_HOOK_NONE || i == OS_HOOK_EXEC || strchr(names[i], '/'))
+		if (i == OS_HOOK_NONE || i == OS_HOOK_EXEC || i == OS_HOOK_SOCKOPS ||
+		    i == OS_HOOK_DNS || strchr(names[i], '/'))
 			continue;
 		add_hook(m, names[i]);
 	}
@@ -236,12 +237,9 @@ static void add_programs(struct making *m)
 	for (size_t i = 0; i < probe_programs_len; i++) {
 		const struct probe_program *p = &probe_programs[i];
 
-		snprintf(consequence, sizeof(consequence), "%s: %s",
-			 p->required ? "run refuses to start, for nothing else does this"
-				     : "inspected protocols cannot be used, for they need this",
-			 p->what);
-		add_result(m, "program", p->name, probe_program_load(p), p->required, p->what,
-			   consequence,
+		snprintf(consequence, sizeof(consequence),
+			 "run refuses to start, for nothing else does this: %s", p->what);
+		add_result(m, "program", p->name, probe_program_load(p), true, p->what, consequence,
 			   strncmp(p->name, "cgroup", strlen("cgroup"))
 				   ? "use Linux 5.15 or newer"
 				   : "use Linux 5.15 or newer with CONFIG_CGROUP_BPF");

@@ -170,6 +170,23 @@ static void on_ca_changed(void *arg)
 		sandbox->sink->problem(sandbox->sink->arg, r ? sentence : said);
 }
 
+static int plan_view(const struct sandbox *sandbox, const struct sandbox_spec *spec,
+		     struct mount_plan *mounts, struct error *err)
+{
+	bool trust = agent_trust_wanted(spec->policy);
+	const struct host_view_spec view = {
+		.policy = spec->policy,
+		.workdir = spec->workdir,
+		.hostname = spec->id,
+		.trust = trust ? AGENT_TRUST_DIR : NULL,
+		.lsm = sandbox->kernel->lsm,
+		.names = spec->audit || names_wanted(spec->policy),
+	};
+	int r = trust ? agent_trust_prepare(err) : 0;
+
+	return r ? r : host_view_plan(&view, mounts, err);
+}
+
 /* What the agent has to trust, if its policy has endpoints that the proxy reads. */
 static int plan_trust(struct sandbox *sandbox, const struct sandbox_spec *spec,
 		      struct mount_plan *mounts, struct error *err)
@@ -267,8 +284,7 @@ int sandbox_start(const struct kernel *kernel, const struct sandbox_spec *spec,
 	}
 	r = choose_backend(sandbox, spec, err);
 	if (!r)
-		r = host_view_plan(spec->policy, spec->workdir, spec->id, kernel->lsm,
-				   spec->audit || names_wanted(spec->policy), &mounts, err);
+		r = plan_view(sandbox, spec, &mounts, err);
 	if (!r)
 		r = slot_take(kernel, spec->id,
 			      spec->audit ? SLOT_RING_BYTES_AUDIT : SLOT_RING_BYTES, &sandbox->slot,

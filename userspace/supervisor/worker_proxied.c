@@ -14,6 +14,7 @@
 #include "supervisor/upstream.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 static const struct os_policy *policy_of(const struct worker *worker)
@@ -217,15 +218,29 @@ void worker_set_policy(struct worker *worker, uint32_t generation, int memfd, ui
 	worker_answers_send(worker);
 }
 
+/* A description of its own, at the beginning, and for reading: the next worker wants it as well. */
+static int reopen_policy(const struct worker *worker)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", worker->policy);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
 bool worker_policy_send(struct worker *worker)
 {
 	union worker_message message;
+	_cleanup_close_ int fd = -1;
 
 	if (!worker->policy_due)
 		return true;
+	fd = reopen_policy(worker);
+	/* Out of descriptors: without its policy the worker can do nothing, so try again. */
+	if (fd < 0)
+		return false;
 	worker_message_init(&message, WORKER_POLICY, 0);
 	message.policy.generation = worker->generation;
 	message.policy.size = worker->size;
-	worker->policy_due = !worker_child_send(worker, &worker->worker, &message, worker->policy);
+	worker->policy_due = !worker_child_send(worker, &worker->worker, &message, fd);
 	return !worker->policy_due;
 }

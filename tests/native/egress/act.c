@@ -498,26 +498,32 @@ void act_rounds(char **argv)
 }
 
 /*
- * many ADDRESS PORT COUNT BYTE: as many connections, each of which sends BYTE and is to get it
- * back. Reports how many did not.
+ * many ADDRESS PORT MILLISECONDS BYTE: connect again and again, send BYTE, and get it back. Reports
+ * how many connections there were, and how many of them went otherwise.
  */
 static void act_many(char **argv)
 {
 	const struct linger none = {.l_onoff = 1}; /* or ports would run out */
 	struct sockaddr_storage to;
 	socklen_t len = parse_address(argv[1], argv[2], &to);
-	int bad = 0;
+	struct timespec begin, now;
+	long ms = number(argv[3]);
+	int n = 0, bad = 0;
 
-	for (int n = number(argv[3]); n > 0; n--) {
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	do {
 		int fd = socket_for(&to, SOCK_STREAM);
 		char c = 0;
 
+		n++;
 		bad += connect(fd, (struct sockaddr *)&to, len) ||
 		       send(fd, argv[4], 1, MSG_NOSIGNAL) != 1 || recv(fd, &c, 1, 0) != 1 ||
 		       c != argv[4][0];
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
 		close(fd);
-	}
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while ((now.tv_sec - begin.tv_sec) * 1000 + (now.tv_nsec - begin.tv_nsec) / 1000000 < ms);
+	report(n);
 	finish(bad);
 }
 
@@ -532,25 +538,6 @@ static void act_leave(char **argv)
 		finish(errno);
 	close(fd);
 	finish(0);
-}
-
-/* open-many ADDRESS PORT COUNT: hold so many connections; reports the errno, ends on a byte */
-static void act_open_many(char **argv)
-{
-	struct sockaddr_storage to;
-	socklen_t len = parse_address(argv[1], argv[2], &to);
-	char c;
-
-	for (int n = number(argv[3]); n > 0; n--) {
-		int fd = socket_for(&to, SOCK_STREAM);
-
-		if (connect(fd, (struct sockaddr *)&to, len))
-			finish(errno);
-	}
-	report(0);
-	if (read(GO_FD, &c, 1) != 1)
-		_exit(1);
-	_exit(0);
 }
 
 static void act_open(char **argv)
@@ -692,7 +679,6 @@ static const struct act {
 	{"rounds", act_rounds},
 	{"many", act_many},
 	{"leave", act_leave},
-	{"open-many", act_open_many},
 };
 
 int main(int argc, char **argv)

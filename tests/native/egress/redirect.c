@@ -498,13 +498,13 @@ static void write_text(const char *path, const char *text)
 	close(fd);
 }
 
-#define EACH 2000
+#define MANY_MS 3000
 
 /* All sandboxes at once, through few local ports, so that each is used again and again. */
 static void check_many(int scope)
 {
 	static const char range[] = "/proc/sys/net/ipv4/ip_local_port_range";
-	int report[LOADED_SLOTS + 1], go[LOADED_SLOTS + 1], bad = 0;
+	int report[LOADED_SLOTS + 1], go[LOADED_SLOTS + 1], opened = 0, bad = 0;
 	unsigned int accepted = 0, unknown = 0, wrong = 0;
 	pid_t pid[LOADED_SLOTS + 1];
 	uint64_t open = 0;
@@ -515,14 +515,14 @@ static void check_many(int scope)
 
 		proxies_seen(slot);
 		fill(slot, 1000, true);
-		snprintf(act, sizeof(act), "{other} many 198.18.0.1 8000 %d %u", EACH, slot);
+		snprintf(act, sizeof(act), "{other} many 198.18.0.1 8000 %d %u", MANY_MS, slot);
 		pid[slot] = start(slot, act, scope, &report[slot], &go[slot]);
 	}
 	for (uint32_t slot = 1; slot <= LOADED_SLOTS; slot++) {
 		struct proxies_seen seen;
-		int failed = next_report(report[slot]);
 
-		bad += failed < 0 ? EACH : failed;
+		opened += next_report(report[slot]);
+		bad += next_report(report[slot]);
 		end(pid[slot], report[slot], go[slot]);
 		seen = proxies_seen(slot);
 		accepted += seen.accepted;
@@ -532,10 +532,9 @@ static void check_many(int scope)
 		fill(slot, 1000, false);
 	}
 	write_text(range, "32768 60999");
-	result(!bad && accepted == EACH * LOADED_SLOTS && !unknown && !wrong,
-	       "%d sandboxes, %u connections over 64 local ports: %d failed, %u to nobody's name, "
-	       "%u "
-	       "to somebody else",
+	result(!bad && opened > 100 * LOADED_SLOTS && accepted == (unsigned int)opened &&
+		       !unknown && !wrong,
+	       "%d sandboxes, %u connections over 64 ports: %d failed, %u nobody's, %u another's",
 	       LOADED_SLOTS, accepted, bad, unknown, wrong);
 	result(!open && entries("os_proxied") == 0, "and nothing is left of them (%llu, %zu)",
 	       (unsigned long long)open, entries("os_proxied"));
