@@ -102,8 +102,9 @@ const verbs = {
 	},
 };
 
+// Not when the last connection is idle no more: who keeps one for the next request keeps us as well.
 try {
-	process.exitCode = await verbs[verb](...words);
+	process.exit(await verbs[verb](...words));
 } catch (error) {
 	console.log(error.cause ? error.cause.code ?? String(error.cause.errors ?? error.cause) : String(error));
 	process.exit(1);

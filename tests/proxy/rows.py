@@ -101,7 +101,7 @@ def rest():
         get("query: decoded before it is looked at", "api", "/v1/search?kind=%69ssue&lang=de", True),
         get("query: a deny rule", "api", "/v1/search?kind=pull-secret&lang=de", False),
         get("dot segments are resolved before", "api", "/v1/files/../../v2/x", False,
-            "--path-as-is "),
+            "--path-as-is ")._replace(event=denied("api", "GET", "/v2/x")),
         row("a deny rule sees through escapes", CURL + "--path-as-is "
             "'https://api.svc.test/v1/files/%70rivate/key'", "denied", NO,
             request("api", "GET", "/v1/files/.*"), denied("api", "GET", "/v1/files/"), OK),
@@ -125,7 +125,7 @@ def rest():
         get("audit: what is allowed", "audit", "/v1/x", True),
         row("audit: what is not goes through, and is told", CURL + "https://audit.svc.test/v2/x",
             "allowed", OK, request("audit", "GET", "/v2/x"),
-            r"HTTP:GET .* GET https://audit\.svc\.test/v2/x.*audit"),
+            event("AUDIT", "GET", "audit", "/v2/x")),
         get("an endpoint's path: in it", "paths", "/api/x", True),
         get("an endpoint's path: in it, another method", "paths", "/api/x", False, post, "POST"),
         get("an endpoint's path: in none", "paths", "/elsewhere", False),
@@ -138,8 +138,9 @@ def rest():
             EPERM, request("curl-only", "GET", "/x"),
             r"DENIED \S*/python3[.\d]*\(\d+\) -> curl-only\.svc\.test:443", "200 reached"),
         get("the binary of that rule", "curl-only", "/x", True),
-        get("beside it a connection that nobody looks into", "plain", "/x", True)._replace(
-            event=r"NET:OPEN .*ALLOWED \S*/curl\(\d+\) -> plain\.svc\.test:443"),
+        get("beside it a connection that nobody looks into", "plain", "/x", True,
+            scheme="http")._replace(
+                event=r"NET:OPEN .*ALLOWED \S*/curl\(\d+\) -> plain\.svc\.test:80"),
     ]
 
 
@@ -259,13 +260,13 @@ def upgrades():
     return [
         row("WebSocket: text", NODE + "ws wss://ws.svc.test/ws/talk/1 hello there", "allowed",
             r"text echo 5\ntext echo 5\nclosed 1000", "^ws.svc.test message .*text=there",
-            allowed("ws", "GET", "/ws/talk/1")),
+            allowed("ws", "GET", "/ws/talk/1", "wss")),
         row("WebSocket over plaintext", NODE + "ws ws://ws.svc.test/ws/talk/1 hello", "allowed",
             r"text echo 5\nclosed 1000", "^ws.svc.test message .*text=hello"),
         row("WebSocket: binary", NODE + "ws wss://ws.svc.test/ws/talk/1 0x70000 text", "allowed",
             r"binary 458752\ntext echo 4\nclosed 1000", "^ws.svc.test message .*text=458752"),
         row("WebSocket: an upgrade of no rule", NODE + "ws wss://ws.svc.test/other hello", "denied",
-            "403.*policy_denied", "^ws.svc.test upgrade .*url=/other", denied("ws", "GET", "/other"),
+            "403.*policy_denied", "^ws.svc.test upgrade .*url=/other", denied("ws", "GET", "/other", "wss"),
             "closed 1000"),
         row("WebSocket: text where none is allowed", NODE + "ws wss://ws.svc.test/ws/silent hello",
             "failed", r"closed 1008", "^ws.svc.test message .*text=hello", None, "closed 1000"),
@@ -323,7 +324,7 @@ def tools():
         row("MCP: by a glob", url + "read_document hello", "allowed", "did read_document",
             call % "read_document"),
         row("MCP: a tool that is denied", url + "send_email hello", "denied",
-            "(?s)tools search_web.*403.*policy_denied", call % "send_email",
+            "(?s)tools search_web.*policy_denied", call % "send_email",
             denied("mcp", "POST", "/mcp"), "did send_email", False),
         row("MCP: a batch with one that is denied", CURL + batch + "'[{\"jsonrpc\":\"2.0\",\"id\":1,"
             "\"method\":\"tools/list\"},{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"tools/call\","
@@ -357,9 +358,9 @@ def trouble():
 
     return [
         bad("has expired", "expired", "expired"),
-        bad("is for another name", "wrong", "(?i)(host ?name|name)[- ]?mismatch|another name"),
-        bad("nobody signed", "self", "(?i)self.signed"),
-        bad("an unknown authority signed", "stranger", "(?i)issuer|authority|verif"),
+        bad("is for another name", "wrong", "(?i:host ?name|another name|is for|mismatch)"),
+        bad("nobody signed", "self", "(?i:self.signed)"),
+        bad("an unknown authority signed", "stranger", "(?i:issuer|authority|verif)"),
         row("nobody listens there", CURL + "https://down.svc.test/", "failed",
             '(?s)"upstream_unreachable".*(?i:refused).*=502 ', None, None, "Couldn't connect|refused"),
         row("nobody listens there, plaintext", CURL + "http://down.svc.test/", "failed",
