@@ -8,7 +8,8 @@
 
 #include <string.h>
 
-#define UNUSED_MAX 64
+#define UNUSED_MAX  64
+#define DISCARD_MAX (1u << 20) /* bytes of a request that was answered already */
 
 /* Operations on a stream, after which its connection is looked at. */
 
@@ -95,6 +96,8 @@ static void free_exchange(struct exchange *ex)
 {
 	struct proxy *proxy = ex->proxy;
 
+	if (ex->freed)
+		*ex->freed = true;
 	upstream_unwant(proxy->pool, &ex->wait);
 	if (ex->state == EXCHANGE_ORIGIN)
 		for (struct exchange **at = &ex->agent->waiting; *at; at = &(*at)->next)
@@ -133,6 +136,25 @@ static void finish(struct exchange *ex, enum stream_error up, enum stream_error 
 	free_exchange(ex);
 }
 
+/*
+ * The answer is there before the request has come whole. Clients of HTTP/2 take it for a failure
+ * when their stream is reset under their hands, so the rest of a short one is read and thrown away.
+ */
+static bool waits_for_request(struct exchange *ex)
+{
+	struct exchange_body *body = &ex->request_body;
+
+	if (ex->agent->state != AGENT_HTTP2 || body->came || body->bytes >= DISCARD_MAX)
+		return false;
+	body->discard = true;
+	body->at = body->end = 0;
+	if (body->paused) {
+		body->paused = false;
+		op_resume(ex->down);
+	}
+	return true;
+}
+
 /* True: it has ended. */
 static bool finish_if_done(struct exchange *ex)
 {
@@ -141,7 +163,7 @@ static bool finish_if_done(struct exchange *ex)
 	if (ex->status == 101 && ex->state == EXCHANGE_FORWARD) {
 		if (!request->went && !response->went)
 			return false;
-	} else if (!ex->answered || !response->went) {
+	} else if (!ex->answered || !response->went || waits_for_request(ex)) {
 		return false;
 	}
 	/* A server that has answered need not hear the rest. */
@@ -150,25 +172,39 @@ static bool finish_if_done(struct exchange *ex)
 	return true;
 }
 
+/* Room for @size bytes more. */
+static int grow(struct exchange_body *body, size_t size, size_t max)
+{
+	size_t room = body->end + size;
+	uint8_t *grown;
+
+	if (room <= body->size)
+		return 0;
+	if (room > max)
+		return -ENOBUFS;
+	if (room < 16384)
+		room = 16384;
+	else if (room < STREAM_KEPT_MAX)
+		room = STREAM_KEPT_MAX;
+	grown = realloc(body->kept, room);
+	if (!grown)
+		return -ENOMEM;
+	body->kept = grown;
+	body->size = room;
+	return 0;
+}
+
 static int keep(struct exchange_body *body, const uint8_t *data, size_t size)
 {
+	int r;
+
 	if (!size)
 		return 0;
 	if (body->at == body->end)
 		body->at = body->end = 0;
-	if (body->end + size > body->size) {
-		size_t room = body->end + size;
-		uint8_t *grown;
-
-		if (room > STREAM_KEPT_MAX)
-			return -ENOBUFS;
-		room = room < 16384 ? 16384 : STREAM_KEPT_MAX;
-		grown = realloc(body->kept, room);
-		if (!grown)
-			return -ENOMEM;
-		body->kept = grown;
-		body->size = room;
-	}
+	r = grow(body, size, STREAM_KEPT_MAX);
+	if (r)
+		return r;
 	memcpy(body->kept + body->end, data, size);
 	body->end += size;
 	return 0;
@@ -292,16 +328,36 @@ void exchange_gather(struct exchange *ex, size_t max)
 	}
 }
 
-static void gather(struct exchange *ex, const uint8_t *data, size_t size)
+/*
+ * What was gathered, and then the rest as it comes: nothing looks at it. As on_data(), within which
+ * resume() must not be called: so what becomes of the exchange meanwhile has to be seen.
+ */
+static bool go_on_unread(struct exchange *ex, const uint8_t *data, size_t size)
 {
-	static const struct exchange_denial large = {413, "policy_denied",
-						     "the body is longer than may be inspected"};
-	static const struct exchange_denial memory = {503, "upstream_unreachable", "out of memory"};
+	struct exchange_body *body = &ex->request_body;
+	bool freed = false;
 
-	if (size > ex->gathered_max - ex->gathered_size) {
-		exchange_answer(ex, &large);
-		return;
+	body->kept = TAKE_PTR(ex->gathered);
+	body->at = 0;
+	body->end = ex->gathered_size;
+	body->size = ex->gathered_room;
+	if (grow(body, size, SIZE_MAX)) {
+		finish(ex, STREAM_INTERNAL, STREAM_INTERNAL);
+		return true;
 	}
+	memcpy(body->kept + body->end, data, size);
+	body->end += size;
+	ex->freed = &freed;
+	exchange_connect(ex);
+	if (freed)
+		return true;
+	ex->freed = NULL;
+	body->paused = body->at < body->end;
+	return !body->paused;
+}
+
+static int add_gathered(struct exchange *ex, const uint8_t *data, size_t size)
+{
 	if (ex->gathered_size + size > ex->gathered_room) {
 		size_t room = ex->gathered_room ? ex->gathered_room * 2 : 16384;
 		uint8_t *grown;
@@ -309,18 +365,42 @@ static void gather(struct exchange *ex, const uint8_t *data, size_t size)
 		if (room < ex->gathered_size + size)
 			room = ex->gathered_size + size;
 		grown = realloc(ex->gathered, room);
-		if (!grown) {
-			exchange_answer(ex, &memory);
-			return;
-		}
+		if (!grown)
+			return -ENOMEM;
 		ex->gathered = grown;
 		ex->gathered_room = room;
 	}
 	if (size)
 		memcpy(ex->gathered + ex->gathered_size, data, size);
 	ex->gathered_size += size;
-	if (ex->request_body.came)
+	return 0;
+}
+
+/* As on_data(). */
+static bool gather(struct exchange *ex, const uint8_t *data, size_t size)
+{
+	static const struct exchange_denial large = {413, "policy_denied",
+						     "the body is longer than may be inspected"};
+	static const struct exchange_denial memory = {503, "upstream_unreachable", "out of memory"};
+
+	if (size > ex->gathered_max - ex->gathered_size) {
+		bool freed = false, unread;
+
+		ex->freed = &freed;
+		unread = exchange_judge_too_long(ex);
+		if (freed)
+			return true;
+		ex->freed = NULL;
+		if (unread)
+			return go_on_unread(ex, data, size);
+		if (ex->state == EXCHANGE_GATHER)
+			exchange_answer(ex, &large);
+	} else if (add_gathered(ex, data, size)) {
+		exchange_answer(ex, &memory);
+	} else if (ex->request_body.came) {
 		exchange_judge_body(ex);
+	}
+	return true;
 }
 
 /* Gone on with: who makes the request is known. */
@@ -433,12 +513,13 @@ static bool on_data(void *owner, struct stream *stream, const uint8_t *data, siz
 	body->bytes += size;
 	body->came = end;
 	if (body == &ex->request_body) {
-		if (ex->state == EXCHANGE_GATHER) {
-			gather(ex, data, size);
+		if (ex->state == EXCHANGE_GATHER)
+			return gather(ex, data, size);
+		if (ex->state == EXCHANGE_ANSWER || body->discard) {
+			body->went = end;
+			finish_if_done(ex);
 			return true;
 		}
-		if (ex->state == EXCHANGE_ANSWER)
-			return true; /* nobody wants it */
 		if (ex->tunnel && size && tunnel_request(ex, data, size, &data, &size)) {
 			struct text close = tunnel_close(ex->tunnel);
 
@@ -471,6 +552,15 @@ static int keep_trailers(struct exchange *ex, struct exchange_body *body,
 	return r;
 }
 
+/* None is replaced there, and so none may go out. */
+static bool has_placeholder(const struct http_field *field, size_t fields)
+{
+	for (size_t i = 0; i < fields; i++)
+		if (credentials_suspect((const uint8_t *)field[i].value.data, field[i].value.size))
+			return true;
+	return false;
+}
+
 static void on_trailers(void *owner, struct stream *stream, const struct http_field *field,
 			size_t fields)
 {
@@ -483,6 +573,9 @@ static void on_trailers(void *owner, struct stream *stream, const struct http_fi
 		gather(ex, NULL, 0);
 	} else if (body->discard || (body == &ex->request_body && ex->state == EXCHANGE_ANSWER)) {
 		body->went = true;
+		finish_if_done(ex);
+	} else if (body == &ex->request_body && has_placeholder(field, fields)) {
+		finish(ex, STREAM_CANCEL, STREAM_PROTOCOL);
 	} else if (!sink || body->at != body->end) {
 		if (keep_trailers(ex, body, field, fields))
 			finish(ex, STREAM_INTERNAL, STREAM_INTERNAL);
@@ -629,8 +722,13 @@ void exchange_answer(struct exchange *ex, const struct exchange_denial *denial)
 	ex->answered = true;
 	body->at = body->end = 0;
 	body->came = true;
-	if (op_head(ex->down, &head, false)) {
+	body->went = text_is(ex->request.method, "HEAD");
+	if (op_head(ex->down, &head, body->went)) {
 		finish(ex, STREAM_NO_ERROR, STREAM_INTERNAL);
+		return;
+	}
+	if (body->went) {
+		finish_if_done(ex);
 		return;
 	}
 	if (pass(ex, body, (const uint8_t *)text.data, text.size) < 0)

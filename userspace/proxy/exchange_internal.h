@@ -67,6 +67,7 @@ struct exchange {
 	bool reused, retried; /* the stream to the server */
 	bool answered;	      /* the final head went to the agent */
 	bool told;
+	bool *freed; /* set when it is; for who calls what may free it. NULL: nobody asks */
 	const char *error; /* code of what was answered instead of the server's response */
 	struct http_head request;
 };
@@ -75,6 +76,8 @@ struct exchange {
 
 /* The head has come, and who it is from is known: gather, connect or answer. */
 void exchange_judge(struct exchange *exchange);
+/* It is longer than may be gathered. True: the request goes on, its body unread. */
+bool exchange_judge_too_long(struct exchange *exchange);
 /* The body has been gathered. */
 void exchange_judge_body(struct exchange *exchange);
 

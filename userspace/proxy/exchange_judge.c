@@ -140,6 +140,7 @@ static struct credential_scope scope_of(const struct exchange *ex)
 	return (struct credential_scope){
 		.host = ex->origin->host,
 		.port = ex->origin->port,
+		.secure = ex->agent->tls,
 		.path = ex->target.path,
 		.provider = endpoint ? endpoint->credential_provider : "",
 		.content_type = type ? type->value : TEXT(""),
@@ -350,6 +351,16 @@ void exchange_judge(struct exchange *ex)
 	}
 	if (rewrite_head(ex) && sign(ex, NULL, 0))
 		exchange_connect(ex);
+}
+
+bool exchange_judge_too_long(struct exchange *ex)
+{
+	if (!ex->gather_rules)
+		return false;
+	l7_body_too_long(&ex->origin->set, &ex->request, &ex->target, &ex->verdict);
+	/* What else has to see it cannot do without. */
+	return passes(ex) && !ex->gather_credentials && !ex->gather_middleware && !signing_of(ex) &&
+	       rewrite_head(ex);
 }
 
 static bool judge_by_rules(struct exchange *ex)

@@ -77,6 +77,8 @@ int proxy_new(const struct proxy_options *options, struct proxy **ret_proxy)
 		r = seed_json();
 	if (!r)
 		r = tls_ca_open(options->store, &proxy->ca);
+	/* Whoever takes this process over must not change what the next one finds. */
+	tls_ca_store_free(options->store);
 	if (!r)
 		r = tls_new(proxy->ca, &proxy->tls, &err);
 	if (!r)

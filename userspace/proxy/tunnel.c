@@ -22,6 +22,7 @@ struct buffer {
 struct websocket_tunnel {
 	struct websocket_reader reader;
 	bool judges, filters, rewrites;
+	bool reads;	       /* what a text says matters to the rules */
 	struct buffer in;      /* what came, to be unmasked */
 	struct buffer message; /* a text so far */
 	struct buffer out;
@@ -74,6 +75,7 @@ int tunnel_open(struct exchange *ex, const struct http_head *head)
 	if (!tunnel)
 		return -ENOMEM;
 	tunnel->judges = judges;
+	tunnel->reads = judges && text_max;
 	tunnel->filters = filters;
 	tunnel->rewrites = rewrites;
 	websocket_reader_init(&tunnel->reader, text_max ? text_max : TEXT_MAX, BINARY_MAX);
@@ -124,24 +126,36 @@ static int write_frame(struct websocket_tunnel *tunnel, uint8_t opcode, bool las
 	return r;
 }
 
-static int judge(struct exchange *ex)
+static int judged(struct exchange *ex)
 {
-	struct websocket_tunnel *tunnel = ex->tunnel;
-	size_t room = tunnel->message.used * 2 + SCRATCH_EXTRA;
-	_cleanup_free_ void *scratch = malloc(room);
 	struct l7_verdict *verdict = &ex->verdict;
 
-	if (!scratch)
-		return -ENOMEM;
-	l7_websocket_text(&ex->origin->set, &ex->request, &ex->target, tunnel->message.data,
-			  tunnel->message.used, scratch, room, verdict);
 	if (verdict->outcome == L7_DENIED && exchange_is_audit(ex))
 		verdict->outcome = L7_AUDIT;
 	if (verdict->outcome != L7_ALLOWED)
 		telling_message(ex);
 	if (verdict->outcome == L7_DENIED)
-		return refuse(tunnel, WEBSOCKET_POLICY, "policy_denied");
+		return refuse(ex->tunnel, WEBSOCKET_POLICY, "policy_denied");
 	return 0;
+}
+
+static int judge(struct exchange *ex)
+{
+	struct websocket_tunnel *tunnel = ex->tunnel;
+	size_t room = tunnel->message.used * 2 + SCRATCH_EXTRA;
+	_cleanup_free_ void *scratch = malloc(room);
+
+	if (!scratch)
+		return -ENOMEM;
+	l7_websocket_text(&ex->origin->set, &ex->request, &ex->target, tunnel->message.data,
+			  tunnel->reads ? tunnel->message.used : 0, scratch, room, &ex->verdict);
+	return judged(ex);
+}
+
+static int judge_binary(struct exchange *ex)
+{
+	l7_websocket_binary(&ex->origin->set, &ex->request, &ex->target, &ex->verdict);
+	return judged(ex);
 }
 
 static int rewrite(struct exchange *ex, struct text *text)
@@ -151,6 +165,7 @@ static int rewrite(struct exchange *ex, struct text *text)
 	const struct credential_scope scope = {
 		.host = ex->origin->host,
 		.port = ex->origin->port,
+		.secure = ex->agent->tls,
 		.path = ex->target.path,
 		.provider = endpoint->credential_provider,
 		.content_type = {"", 0},
@@ -203,6 +218,12 @@ static int pass_on(struct exchange *ex, const struct websocket_event *event)
 		return 0;
 	if (event->opcode == WEBSOCKET_TEXT)
 		return text_came(ex, event);
+	if (event->opcode == WEBSOCKET_BINARY && event->first && ex->tunnel->judges) {
+		int r = judge_binary(ex);
+
+		if (r)
+			return r;
+	}
 	return write_frame(ex->tunnel,
 			   event->first || event->opcode >= WEBSOCKET_CLOSE
 				   ? event->opcode

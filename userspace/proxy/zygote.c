@@ -5,6 +5,7 @@
 #include "common/worker_protocol.h"
 #include "proxy/confine.h"
 #include "proxy/resolver.h"
+#include "proxy/tls.h"
 #include "proxy/tls_ca.h"
 #include "proxy/worker.h"
 
@@ -78,7 +79,8 @@ static _Noreturn void live(const struct worker_fork *fork, const int *received, 
 	}
 	close(report);
 	if (fork->role == WORKER_ROLE_RESOLVER) {
-		/* What servers of the internet say may break it, and the CA's key is not for them. */
+		/* What servers of the internet say may break it, and the CA's key is not for them.
+		 */
 		tls_ca_store_free(store);
 		_exit(-resolver_main(CHANNEL_FD));
 	}
@@ -140,6 +142,9 @@ static int serve(int channel, const union worker_message *request, const int *fd
 	union worker_message answer;
 	int pidfd = -1, r = -EBADMSG;
 
+	/* Once, and not in each worker: most of its memory, and some of its start. */
+	if (request->fork.sockets & WORKER_SOCKET_PROXY)
+		tls_prepare();
 	if (len == 1 + (size_t)__builtin_popcount(request->fork.sockets))
 		r = fork_child(&request->fork, fds, len, &pidfd);
 	for (size_t i = 0; i < len; i++)

@@ -226,7 +226,8 @@ static int make_names(struct network *network, struct error *err)
 	return r;
 }
 
-static int start_worker(struct network *network, struct error *err)
+static int start_worker(struct network *network, const PB(CompiledPolicy) * policy,
+			struct error *err)
 {
 	const struct worker_options options = {
 		.kernel = network->options.kernel,
@@ -239,11 +240,15 @@ static int start_worker(struct network *network, struct error *err)
 		.request = on_request,
 		.ca_changed = on_ca_changed,
 		.arg = network,
+		.proxies = is_proxied(policy),
 	};
 	int r;
 
-	if (network->worker)
+	if (network->worker) {
+		if (options.proxies)
+			worker_proxy(network->worker);
 		return 0;
+	}
 	r = worker_start(&options, &network->worker, err);
 	return r ? r : watch(network, worker_fd(network->worker), err);
 }
@@ -255,7 +260,7 @@ int network_prepare(struct network *network, const PB(CompiledPolicy) * policy, 
 	if (!is_proxied(policy))
 		return 0;
 	r = make_names(network, err);
-	return r ? r : start_worker(network, err);
+	return r ? r : start_worker(network, policy, err);
 }
 
 const struct worker_ca *network_ca(const struct network *network)
@@ -277,7 +282,7 @@ static int write_names(struct network *network, uint32_t generation,
 	}
 	network->options.slot->endpoints = true;
 	r = names_write(network->names, generation, policy, err);
-	return r ? r : start_worker(network, err);
+	return r ? r : start_worker(network, policy, err);
 }
 
 /* What the worker gets when the generation is in force. */

@@ -191,6 +191,7 @@ static int plan_view(const struct sandbox *sandbox, const struct sandbox_spec *s
 static int plan_trust(struct sandbox *sandbox, const struct sandbox_spec *spec,
 		      struct mount_plan *mounts, struct error *err)
 {
+	_cleanup_free_ char *bundle = NULL;
 	const struct worker_ca *ca;
 	int r;
 
@@ -203,7 +204,10 @@ static int plan_trust(struct sandbox *sandbox, const struct sandbox_spec *spec,
 				     "decides are reached without TLS only")
 			       ? error_set(err, -ENOMEM, "out of memory")
 			       : 0;
-	r = agent_trust_plan(ca, sandbox->trust.host, spec->policy, mounts, err);
+	/* What the operator trusts beside the host's is for connections that nobody reads, too. */
+	if (asprintf(&bundle, "%s%s", sandbox->trust.host, sandbox->trust.extra) < 0)
+		return error_set(err, -ENOMEM, "out of memory");
+	r = agent_trust_plan(ca, bundle, spec->policy, mounts, err);
 	sandbox->ca_planned = !r;
 	if (!r && !sandbox->trust.host[0] && !sandbox->trust.extra[0] &&
 	    sentences_add(&sandbox->findings,

@@ -466,6 +466,16 @@ void worker_flush(struct worker *worker)
 	worker_answers_send(worker);
 }
 
+void worker_proxy(struct worker *worker)
+{
+	if (worker->options.proxies)
+		return;
+	worker->options.proxies = true;
+	worker_child_lost(worker, &worker->worker, NULL);
+	worker->worker.backoff = (struct worker_backoff){};
+	worker_poll(worker);
+}
+
 const struct worker_ca *worker_ca(const struct worker *worker)
 {
 	return worker->ca.length ? &worker->ca : NULL;

@@ -57,6 +57,7 @@ struct worker_options {
 	/* Another CA than before: the processes were started anew. */
 	void (*ca_changed)(void *arg);
 	void *arg;
+	bool proxies; /* the policy has endpoints whose content decides; worker_proxy() later */
 	const char *program; /* NULL: openshell-proxy beside this program */
 };
 
@@ -90,6 +91,9 @@ void worker_finish(struct worker *worker);
 
 /* The policy changed: every answer that the worker keeps is forgotten. */
 void worker_flush(struct worker *worker);
+
+/* The policy has endpoints whose content decides: the worker is one that proxies, from now on. */
+void worker_proxy(struct worker *worker);
 
 /* Of the worker process now, for limits and tests; 0 = none. */
 pid_t worker_pid(const struct worker *worker);

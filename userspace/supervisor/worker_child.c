@@ -61,7 +61,10 @@ int worker_child_start(struct worker *worker, struct worker_child *child, uint64
 	fds[0] = theirs;
 	if (child->role == WORKER_ROLE_WORKER) {
 		sockets = worker->sockets.have;
-		worker_sockets_list(&worker->sockets, fds + 1);
+		/* Making a CA and getting TLS ready is most of a worker's start. */
+		if (!worker->options.proxies)
+			sockets &= ~(WORKER_SOCKET_PROXY | WORKER_SOCKET_RECORDS);
+		worker_sockets_list(&worker->sockets, sockets, fds + 1);
 	}
 	r = zygote_fork(&worker->zygote, worker->next_fork, child->role, uid_of(worker, child),
 			sockets, fds);

@@ -217,12 +217,13 @@ int worker_sockets_proxy(const struct worker_sockets *sockets)
 	return sockets->fd[WORKER_SOCKETS_INET - 1];
 }
 
-size_t worker_sockets_list(const struct worker_sockets *sockets, int ret_fds[WORKER_SOCKETS])
+size_t worker_sockets_list(const struct worker_sockets *sockets, uint32_t wanted,
+			   int ret_fds[WORKER_SOCKETS])
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < WORKER_SOCKETS; i++)
-		if (sockets->have & 1u << i)
+		if (sockets->have & wanted & 1u << i)
 			ret_fds[n++] = sockets->fd[i];
 	return n;
 }

@@ -39,8 +39,9 @@ void worker_sockets_close(struct worker_sockets *sockets);
 /* The listener for connections whose content decides: it goes into os_listener. */
 int worker_sockets_proxy(const struct worker_sockets *sockets);
 
-/* Those there are in the order of the bits; returns how many. */
-size_t worker_sockets_list(const struct worker_sockets *sockets, int ret_fds[WORKER_SOCKETS]);
+/* Those of @wanted there are, in the order of the bits; returns how many. */
+size_t worker_sockets_list(const struct worker_sockets *sockets, uint32_t wanted,
+			   int ret_fds[WORKER_SOCKETS]);
 
 /* True if @local, an end that a worker told, is one of the listeners for connections. */
 bool worker_sockets_is_ask(const struct worker_sockets *sockets, const struct worker_peer *local);
