@@ -127,6 +127,9 @@ static __always_inline __u32 judge_proxied(struct os_sock *sock, struct destinat
 		flags |= OS_SOCK_ASK;
 		reason = OS_REASON_NONE;
 	}
+	/* In audit mode it goes on all the same. */
+	if (reason != OS_REASON_NONE)
+		__builtin_memset(&rules, 0, sizeof(rules));
 	if (!outgoing) {
 		struct packet turned = {
 			.source = packet->target,
