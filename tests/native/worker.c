@@ -11,6 +11,7 @@
 
 #include "common/cleanup.h"
 #include "proxy/worker.h"
+#include "supervisor/worker_bundle.h"
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -620,7 +621,8 @@ static void test_flood(void)
 static void test_violations(void)
 {
 	static const char *const ways[] = {
-		"garbage", "long", "ready", "found", "fork", "descriptor", "upper", "twice", "many",
+		"garbage", "long",  "ready", "found", "fork",  "descriptor",
+		"upper",   "twice", "many",  "ca",    "batch", "future",
 	};
 	char command[64];
 	pid_t old;
@@ -631,8 +633,7 @@ static void test_violations(void)
 		snprintf(command, sizeof(command), "say %s", ways[i]);
 		tell(command);
 		pump_until_problem(0, 5000);
-		ok(problems == 1 && strstr(problem, "said what it must not") &&
-			   all_gone(&old, 1, 500),
+		ok(problems == 1 && strstr(problem, "what it must not") && all_gone(&old, 1, 500),
 		   "a worker that says '%s' is ended", ways[i]);
 		ok(said("ask good.example", "0 3 30 7 2"), "and the next one serves");
 	}
@@ -712,6 +713,195 @@ static void test_killed_supervisor(void)
 	ok(n == PROCESSES && all_gone(pids, n, 1000), "a killed supervisor leaves no process");
 }
 
+/* The proxy */
+
+static int connect_proxy(struct os_flow *flow)
+{
+	struct sockaddr_in to;
+	socklen_t len = sizeof(to);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (getsockname(listener, (struct sockaddr *)&to, &len) < 0 ||
+	    connect(fd, (struct sockaddr *)&to, len) < 0)
+		die("connect");
+	if (flow)
+		put_proxied(fd, flow);
+	return fd;
+}
+
+static void test_origins(void)
+{
+	struct os_flow flow = {
+		.slot = SLOT,
+		.generation = 3,
+		.tgid = 4711,
+		.asked_port = 443,
+		.flags = OS_SOCK_PROXY,
+		.asked = {[10] = 0xff, 0xff, 198, 18, 0, 7},
+	};
+	int fd;
+
+	fresh(hostile);
+	flow_allowed = true;
+	fd = connect_proxy(&flow);
+	ok(said("origin", "3 4711 0 good.example 443 /bin/true"),
+	   "the proxy is told whose a connection is, and for whom");
+	close(fd);
+	flow.asked[12] = 10, flow.asked[13] = 9, flow.asked[14] = 8;
+	fd = connect_proxy(&flow);
+	ok(said("origin", "3 4711 0 10.9.8.7 443 /bin/true"), "a literal address is its own host");
+	close(fd);
+	flow.asked[12] = 198, flow.asked[13] = 18, flow.asked[14] = 0, flow.asked[15] = 8;
+	fd = connect_proxy(&flow);
+	ok(said("origin", "denied"), "an address that stands for no name is denied");
+	close(fd);
+	flow.asked[15] = 7;
+	flow.flags = OS_SOCK_ASK;
+	fd = connect_proxy(&flow);
+	ok(said("origin", "denied"), "so is one that was not sent to the proxy");
+	close(fd);
+	flow.flags = OS_SOCK_PROXY;
+	flow.slot = SLOT + 1;
+	fd = connect_proxy(&flow);
+	ok(said("origin", "denied"), "or is another sandbox's");
+	close(fd);
+	fd = connect_proxy(NULL);
+	ok(said("origin", "denied"), "or nobody's");
+	close(fd);
+	flow.slot = SLOT;
+	flow_allowed = false;
+	fd = connect_proxy(&flow);
+	ok(said("origin", "denied"), "or whose binary is not admitted");
+	close(fd);
+	ok(!problems, "nothing was wrong%s%s", problems ? ": " : "", problems ? problem : "");
+}
+
+static void put_endpoint(const uint8_t address[4], uint16_t port, enum os_verdict verdict)
+{
+	struct os_endpoint_key key = {.slot = SLOT, .generation = 3, .port = port};
+	struct os_endpoint endpoint = {.verdict = (uint16_t)verdict};
+
+	memset(key.address + 10, 0xff, 2);
+	memcpy(key.address + 12, address, 4);
+	if (bpf_map_update_elem(kernel.maps.endpoint, &key, &endpoint, BPF_ANY))
+		die("os_endpoint");
+}
+
+static void test_upstreams(void)
+{
+	static const uint8_t host[] = {10, 9, 8, 7}, loopback[] = {127, 0, 0, 1};
+	static const uint8_t name[] = {198, 18, 0, 7}, other[] = {198, 18, 0, 9};
+	struct sockaddr_in at = {.sin_family = AF_INET};
+	char command[64], wanted[64];
+	int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct worker_found found = {.count = 2, .ttl = 60};
+	uint16_t port;
+	int accepted;
+
+	memcpy(&at.sin_addr, host, 4);
+	if (bind(server, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(server, 8) < 0)
+		die("server");
+	port = port_of(server);
+	fresh(hostile);
+	snprintf(command, sizeof(command), "upstream 10.9.8.7 %u 3", port);
+	ok(said(command, "1 0 0.0.0.0:0"), "what no rule names is denied");
+	put_endpoint(host, port, OS_VERDICT_DIRECT);
+	ok(said(command, "1 0 0.0.0.0:0"), "and what the proxy does not read");
+	put_endpoint(host, port, OS_VERDICT_PROXY);
+	snprintf(wanted, sizeof(wanted), "0 0 10.9.8.7:%u connected", port);
+	ok(said(command, wanted), "what it reads it gets a socket to");
+	accepted = accept4(server, NULL, NULL, SOCK_CLOEXEC);
+	ok(recv(accepted, command, 5, 0) == 5 && !memcmp(command, "hello", 5), "which arrives");
+	close(accepted);
+	put_endpoint(loopback, port, OS_VERDICT_PROXY);
+	snprintf(command, sizeof(command), "upstream 127.0.0.1 %u 3", port);
+	snprintf(wanted, sizeof(wanted), "2 0 127.0.0.1:%u", port);
+	ok(said(command, wanted), "the host's own services it does not, whatever a map says");
+
+	/* By name */
+	put_endpoint(name, port, OS_VERDICT_PROXY);
+	put_endpoint(other, port, OS_VERDICT_PROXY);
+	snprintf(command, sizeof(command), "upstream 198.18.0.9 %u 3", port);
+	ok(said(command, "1 0 0.0.0.0:0"), "a name that nobody has is denied");
+	memset(found.address[0] + 10, 0xff, 2);
+	memcpy(found.address[0] + 12, loopback, 4);
+	memset(found.address[1] + 10, 0xff, 2);
+	memcpy(found.address[1] + 12, host, 4);
+	names_found(NULL, "good.example", 12, &found, 0);
+	snprintf(command, sizeof(command), "upstream 198.18.0.7 %u 3", port);
+	snprintf(wanted, sizeof(wanted), "0 0 10.9.8.7:%u connected", port);
+	ok(said(command, wanted), "of its addresses the one that may be");
+	fake_forget();
+	ok(!strncmp(say(command), "0 0 203.0.113.", 14),
+	   "one that is not known is looked up first");
+	found.status = WORKER_NAME_NONE;
+	names_found(NULL, "good.example", 12, &found, 0);
+	ok(said(command, "3 -2 0.0.0.0:0"), "and one that does not exist is said to be that");
+	kernel.policy[SLOT].mode = OS_MODE_DENY;
+	ok(said(command, "1 0 0.0.0.0:0"), "nothing is connected to without a policy");
+	kernel.policy[SLOT].mode = OS_MODE_ENFORCE;
+	ok(!problems, "nothing was wrong%s%s", problems ? ": " : "", problems ? problem : "");
+	close(server);
+}
+
+static void test_policy(void)
+{
+	const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+	static const struct trust trust = {.host = (char *)"PEM\n", .extra = (char *)""};
+	Openshell__Compiled__V1__CompiledPolicy policy;
+	struct worker_bundle bundle = {
+		.generation = 3, .policy = &policy, .trust = &trust, .sandbox = "test"};
+	struct error err = {};
+	char wanted[64];
+	uint32_t size;
+	int fd;
+
+	openshell__compiled__v1__compiled_policy__init(&policy);
+	fresh(hostile);
+	ok(worker_ca(worker) && worker_ca(worker)->length == 6, "the worker's CA is known");
+	ok(said("policy", "0 0 0"), "it has no policy as long as none is in force");
+	if (worker_bundle_seal(&bundle, &fd, &size, &err))
+		die(err.message);
+	ok((fcntl(fd, F_GET_SEALS) & seals) == seals && pwrite(fd, "x", 1, 0) < 0,
+	   "what it will get nobody can change");
+	worker_set_policy(worker, 3, fd, size);
+	snprintf(wanted, sizeof(wanted), "3 %u %u", size, size);
+	ok(said("policy", wanted), "then it gets it");
+	tell("exit");
+	pump_until_problem(0, 3000);
+	pump(500);
+	ok(said("policy", wanted), "and so does the one after it");
+	ok(ca_changes == 0, "whose CA is the same");
+	kill(zygote_pid(), SIGKILL);
+	pump_until_problem(1, 3000);
+	pump(500);
+	ok(said("policy", wanted) && ca_changes == 1,
+	   "that of another zygote is another, and told");
+}
+
+static void test_requests(void)
+{
+	uint64_t lost;
+
+	fresh(hostile);
+	ok(said("requests 100000", "told"), "a worker tells of 100001 requests");
+	for (double end = now_ms() + 5000; !requests_denied && now_ms() < end;)
+		pump(20);
+	ok(requests_denied == 1 && requests < 50, "of which all but a few are summed up");
+	ok(!request_query, "none with a query");
+	worker_finish(worker);
+	lost = problems ? strtoull(problem, NULL, 10) : 0;
+	printf("# %u told of %llu, %llu lost\n", requests, (unsigned long long)requests_stand_for,
+	       (unsigned long long)lost);
+	ok(requests_stand_for + lost == 100001 && request_bytes == requests_stand_for * 10,
+	   "none is left out of the sums, but those that are told as lost");
+	fresh(hostile);
+	tell("requests 3");
+	usleep(200000);
+	worker_finish(worker);
+	ok(requests == 4, "what it told last is heard when the sandbox ends");
+}
+
 int main(void)
 {
 	size_t descriptors;
@@ -736,6 +926,10 @@ int main(void)
 	test_servers_change();
 	test_equal_lookups();
 	test_flows();
+	test_origins();
+	test_upstreams();
+	test_policy();
+	test_requests();
 	test_deaths();
 	test_crash_loop();
 	test_attacks();

@@ -3,6 +3,7 @@
 
 #include "common/cleanup.h"
 #include "common/event_name.h"
+#include "common/event_request.h"
 #include "common/learn.h"
 #include "common/summary.h"
 #include "supervisor/event_reader.h"
@@ -118,6 +119,13 @@ void observe_refusal(struct observe *observe, const struct worker_refusal *refus
 		}
 	}
 	event_name_refused(&question, context_now(observe), &observe->made);
+	tell(observe, &observe->made);
+}
+
+void observe_request(struct observe *observe, const struct worker_request *request)
+{
+	event_request(request->record, request->repeated, request->others, context_now(observe),
+		      &observe->made);
 	tell(observe, &observe->made);
 }
 

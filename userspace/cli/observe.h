@@ -56,12 +56,16 @@ int observe_fd(const struct observe *observe);
 /* Handle what waits. */
 void observe_consume(struct observe *observe);
 
-/* A decision that userspace took, as a record of the ring. After observe_attach(), as the next two.
+/* A decision that userspace took, as a record of the ring. After observe_attach(), as the next
+ * three.
  */
 void observe_record(struct observe *observe, const void *data, size_t size);
 
 /* Somebody in the sandbox asked for a name that it does not get. */
 void observe_refusal(struct observe *observe, const struct worker_refusal *refusal);
+
+/* The proxy judged a request, or several of a kind. */
+void observe_request(struct observe *observe, const struct worker_request *request);
 
 /* Something is wrong with what the sandbox is held by: a finding. */
 void observe_problem(struct observe *observe, const char *sentence);

@@ -8,6 +8,7 @@
 #include "common/cleanup.h"
 #include "common/policy.h"
 #include "common/provider_profile.h"
+#include "supervisor/agent_trust.h"
 #include "supervisor/identity.h"
 #include "supervisor/limits.h"
 
@@ -26,6 +27,8 @@ static const struct option_row rows[] = {
 	 "set a variable for the agent; may be repeated"},
 	{"provider", 0, OPTION_STRINGS, offsetof(struct run_options, provider), "P",
 	 "give credentials of a service, TYPE or NAME=TYPE; may be repeated"},
+	{"upstream-ca", 0, OPTION_STRINGS, offsetof(struct run_options, upstream_ca), "FILE",
+	 "CA certificates that servers are believed by besides the host's; may be repeated"},
 	{"workdir", 0, OPTION_STRING, offsetof(struct run_options, workdir), "DIR",
 	 "working directory (default: the current one)"},
 	{"name", 0, OPTION_STRING, offsetof(struct run_options, name), "NAME",
@@ -106,6 +109,19 @@ static int add_variable(struct run *run, const char *name, const char *value, st
 	return 0;
 }
 
+/* Runtimes with CA certificates of their own learn of the proxy's. --env may say otherwise. */
+static int add_trust(struct run *run, struct error *err)
+{
+	const struct agent_trust_variable *variable = agent_trust_variables;
+	int r = 0;
+
+	if (!agent_trust_wanted(run->compiled))
+		return 0;
+	for (; !r && variable->name; variable++)
+		r = add_variable(run, variable->name, variable->value, err);
+	return r;
+}
+
 /* Before --env, which may say otherwise. */
 static int add_placeholders(struct run *run, struct error *err)
 {
@@ -147,6 +163,8 @@ static int make_environment(struct run *run, struct error *err)
 		r = add_variable(run, "LOGNAME", run->identity.name, err);
 	if (!r)
 		r = add_variable(run, "OPENSHELL_SANDBOX", run->id, err);
+	if (!r)
+		r = add_trust(run, err);
 	if (!r)
 		r = add_placeholders(run, err);
 	for (size_t i = 0; !r && i < o->env.len; i++) {

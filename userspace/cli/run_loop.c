@@ -49,6 +49,13 @@ static void on_problem(void *arg, const char *sentence)
 	observe_problem(loop->observe, sentence);
 }
 
+static void on_request(void *arg, const struct worker_request *request)
+{
+	struct loop *loop = arg;
+
+	observe_request(loop->observe, request);
+}
+
 static void on_flush(uv_timer_t *handle)
 {
 	struct loop *loop = handle->data;
@@ -129,6 +136,9 @@ static int start_sandbox(struct run *run, const struct kernel *kernel, struct lo
 		.gpu = o->gpu,
 		.limits = run->limits,
 		.sink = &loop->sink,
+		.name = o->name,
+		.upstream_ca = o->upstream_ca.item,
+		.upstream_ca_len = o->upstream_ca.len,
 	};
 	int r = relay_open(run->tty, &loop->relay, err);
 
@@ -209,8 +219,11 @@ int run_loop(struct run *run, int *ret_status, struct error *err)
 	struct loop loop = {};
 	int r, undelivered = 0, status = 0;
 
-	loop.sink = (struct network_sink){
-		.refused = on_refused, .problem = on_problem, .record = on_record, .arg = &loop};
+	loop.sink = (struct network_sink){.refused = on_refused,
+					  .problem = on_problem,
+					  .record = on_record,
+					  .request = on_request,
+					  .arg = &loop};
 	r = uv_loop_init(&loop.uv);
 	if (r)
 		return error_set(err, r, "cannot make an event loop: %s", uv_strerror(r));
@@ -228,6 +241,8 @@ int run_loop(struct run *run, int *ret_status, struct error *err)
 	if (!r)
 		undelivered = relay_result(loop.relay, err);
 	relay_free(loop.relay);
+	if (!r)
+		network_finish(loop.sandbox->network);
 	if (!r)
 		r = observe_finish(loop.observe, status, stderr, err);
 	if (!r)

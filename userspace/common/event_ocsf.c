@@ -137,7 +137,6 @@ static json_t *address_value(const uint8_t address[16])
  */
 static void add_destination(struct builder *b, json_t *root, const struct event *e)
 {
-	static const uint8_t nowhere[16];
 	json_t *endpoint = json_object(), *between;
 	bool rewritten = event_is_rewritten(e);
 
@@ -150,7 +149,7 @@ static void add_destination(struct builder *b, json_t *root, const struct event 
 		if (json_array_append_new(between, address_value(e->raw.address)) < 0)
 			b->failed = true;
 		set(b, endpoint, "intermediate_ips", between);
-	} else if (memcmp(e->raw.address, nowhere, sizeof(nowhere))) {
+	} else if (e->class != EVENT_CLASS_HTTP) {
 		set(b, endpoint, "ip", address_value(e->raw.address));
 	}
 	set_int(b, endpoint, "port", e->raw.port);

@@ -9,8 +9,9 @@
 #include <fcntl.h>
 #include <string.h>
 
-#define OWN_TMP_BYTES (1ULL << 30)
-#define OWN_SHM_BYTES (512ULL << 20)
+#define OWN_TMP_BYTES	(1ULL << 30)
+#define OWN_SHM_BYTES	(512ULL << 20)
+#define OWN_TRUST_BYTES (64ULL << 10) /* only empty files, which are mounted on */
 
 static const struct masks_path own[] = {
 	{.path = "/tmp", .access = MASKS_OWN, .size = OWN_TMP_BYTES, .mode = 01777},
@@ -69,16 +70,16 @@ static int plan_resolver(struct mount_plan *plan)
 							 .content = (char *)resolv_conf});
 }
 
-int host_view_plan(const Openshell__Compiled__V1__CompiledPolicy *policy, const char *workdir,
-		   const char *hostname, bool lsm, bool names, struct mount_plan *plan,
-		   struct error *err)
+int host_view_plan(const struct host_view_spec *view, struct mount_plan *plan, struct error *err)
 {
-	size_t cap = ARRAY_LEN(own) + policy->n_paths + baseline_paths_len + 1, n = 0;
+	const Openshell__Compiled__V1__CompiledPolicy *policy = view->policy;
+	size_t cap = ARRAY_LEN(own) + policy->n_paths + baseline_paths_len + 2, n = 0;
 	_cleanup_free_ struct masks_path *path = calloc(cap, sizeof(*path));
 	size_t denies = policy->exec ? policy->exec->n_deny : 0;
 	_cleanup_free_ const char **deny = calloc(denies + 1, sizeof(*deny));
 	_cleanup_free_ char *deny_text = calloc(denies + 1, 4096);
-	struct masks_spec spec = {.path = path, .exec_deny = deny, .bpf_lsm = lsm};
+	struct masks_spec spec = {.path = path, .exec_deny = deny, .bpf_lsm = view->lsm};
+	const char *workdir = view->workdir;
 	char hosts[256];
 	int r;
 
@@ -86,6 +87,11 @@ int host_view_plan(const Openshell__Compiled__V1__CompiledPolicy *policy, const 
 		return error_set(err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < ARRAY_LEN(own); i++)
 		path[n++] = own[i];
+	if (view->trust)
+		path[n++] = (struct masks_path){.path = view->trust,
+						.access = MASKS_OWN,
+						.size = OWN_TRUST_BYTES,
+						.mode = 0755};
 	for (size_t i = 0; i < policy->n_paths; i++) {
 		enum rights_access access = baseline_access(policy->paths[i]->access);
 
@@ -118,11 +124,11 @@ int host_view_plan(const Openshell__Compiled__V1__CompiledPolicy *policy, const 
 		return r;
 	snprintf(hosts, sizeof(hosts),
 		 "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n127.0.1.1 %s\n",
-		 hostname);
+		 view->hostname);
 	r = mount_plan_add(plan, &(struct mount_step){.op = MOUNT_OP_CONTENT,
 						      .target = (char *)"/etc/hosts",
 						      .content = hosts});
-	if (!r && names)
+	if (!r && view->names)
 		r = plan_resolver(plan);
 	return r ? error_set(err, r, "the mount plan is too long") : 0;
 }

@@ -15,13 +15,16 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/*
- * @lsm: BPF-LSM holds the files, so that no masks are needed. @names: the sandbox has a worker.
- * Errors of masks_plan(), -ENOMEM.
- */
-int host_view_plan(const Openshell__Compiled__V1__CompiledPolicy *policy, const char *workdir,
-		   const char *hostname, bool lsm, bool names, struct mount_plan *plan,
-		   struct error *err);
+struct host_view_spec {
+	const Openshell__Compiled__V1__CompiledPolicy *policy;
+	const char *workdir, *hostname;
+	const char *trust; /* directory of the sandbox's own for its proxy's CA, NULL = none */
+	bool lsm;	   /* BPF-LSM holds the files, so that no masks are needed */
+	bool names;	   /* the sandbox has a worker that answers for names */
+};
+
+/* Errors of masks_plan(), -ENOMEM. */
+int host_view_plan(const struct host_view_spec *view, struct mount_plan *plan, struct error *err);
 
 /* The root of a sandbox by its init's pid, O_PATH. -errno. */
 int host_view_root(pid_t init);

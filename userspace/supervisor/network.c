@@ -3,10 +3,12 @@
 
 #include "common/cleanup.h"
 #include "common/policy.h"
+#include "common/policy_proxied.h"
 #include "supervisor/binaries.h"
 #include "supervisor/egress.h"
 #include "supervisor/names.h"
 #include "supervisor/revoke.h"
+#include "supervisor/worker_bundle.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -28,6 +30,8 @@ struct network {
 	 */
 	PB(CompiledPolicy) * policy, *next, *previous;
 	uint32_t generation;
+	int bundle; /* of `next`, for the worker; -1 */
+	uint32_t bundle_size;
 	bool told_no_destroy;
 	bool undone; /* parts of a generation may be left in the maps */
 };
@@ -74,6 +78,29 @@ static int on_flow(void *arg, const struct os_flow *flow, int *ret_fd)
 	struct network *network = arg;
 
 	return network->binaries ? binaries_flow(network->binaries, flow, ret_fd) : -EPERM;
+}
+
+static int on_origin(void *arg, const struct os_flow *flow, struct worker_origin *ret_origin)
+{
+	struct network *network = arg;
+
+	return network->binaries ? binaries_origin(network->binaries, flow, ret_origin) : -EPERM;
+}
+
+static void on_request(void *arg, const struct worker_request *request)
+{
+	const struct network_sink *sink = sink_of(arg);
+
+	if (sink->request)
+		sink->request(sink->arg, request);
+}
+
+static void on_ca_changed(void *arg)
+{
+	struct network *network = arg;
+
+	if (network->options.ca_changed)
+		network->options.ca_changed(network->options.arg);
 }
 
 static void on_decided(void *arg, const void *record, size_t size)
@@ -159,6 +186,7 @@ int network_new(const struct network_options *options, struct network **ret_netw
 	if (!network)
 		return error_set(err, -ENOMEM, "out of memory");
 	network->options = *options;
+	network->bundle = -1;
 	network->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (network->epoll_fd < 0) {
 		int r = error_set(err, -errno, "cannot make an epoll: %s", strerror(errno));
@@ -170,41 +198,108 @@ int network_new(const struct network_options *options, struct network **ret_netw
 	return 0;
 }
 
-/* For names, and for connections that wait until somebody has looked at their binary. */
+static bool is_proxied(const PB(CompiledPolicy) * policy)
+{
+	for (size_t i = 0; i < policy->n_endpoints; i++)
+		if (policy_is_proxied(policy, policy->endpoints[i]))
+			return true;
+	return false;
+}
+
+/* For names, for connections that wait until somebody has looked at their binary, for the proxy. */
 static bool needs_worker(const struct network *network, const PB(CompiledPolicy) * policy)
 {
-	return network->options.audit || names_wanted(policy) || binaries_asked(policy);
+	return network->options.audit || names_wanted(policy) || binaries_asked(policy) ||
+	       is_proxied(policy);
+}
+
+static int make_names(struct network *network, struct error *err)
+{
+	int r;
+
+	if (network->names)
+		return 0;
+	r = names_new(network->options.kernel, network->options.slot->slot, network->options.audit,
+		      &network->names, err);
+	if (!r)
+		names_listen(network->names, on_problem, network);
+	return r;
+}
+
+static int start_worker(struct network *network, struct error *err)
+{
+	const struct worker_options options = {
+		.kernel = network->options.kernel,
+		.names = network->names,
+		.slot = network->options.slot->slot,
+		.refused = on_refused,
+		.problem = on_problem,
+		.flow = on_flow,
+		.origin = on_origin,
+		.request = on_request,
+		.ca_changed = on_ca_changed,
+		.arg = network,
+	};
+	int r;
+
+	if (network->worker)
+		return 0;
+	r = worker_start(&options, &network->worker, err);
+	return r ? r : watch(network, worker_fd(network->worker), err);
+}
+
+int network_prepare(struct network *network, const PB(CompiledPolicy) * policy, struct error *err)
+{
+	int r;
+
+	if (!is_proxied(policy))
+		return 0;
+	r = make_names(network, err);
+	return r ? r : start_worker(network, err);
+}
+
+const struct worker_ca *network_ca(const struct network *network)
+{
+	return network->worker ? worker_ca(network->worker) : NULL;
 }
 
 static int write_names(struct network *network, uint32_t generation,
 		       const PB(CompiledPolicy) * policy, struct error *err)
 {
-	struct worker_options options = {
-		.kernel = network->options.kernel,
-		.slot = network->options.slot->slot,
-		.refused = on_refused,
-		.problem = on_problem,
-		.flow = on_flow,
-		.arg = network,
-	};
 	int r = 0;
 
 	if (!network->names) {
 		if (!needs_worker(network, policy))
 			return 0;
-		r = names_new(network->options.kernel, network->options.slot->slot,
-			      network->options.audit, &network->names, err);
+		r = make_names(network, err);
 		if (r)
 			return r;
-		names_listen(network->names, on_problem, network);
 	}
 	network->options.slot->endpoints = true;
 	r = names_write(network->names, generation, policy, err);
-	if (r || network->worker)
-		return r;
-	options.names = network->names;
-	r = worker_start(&options, &network->worker, err);
-	return r ? r : watch(network, worker_fd(network->worker), err);
+	return r ? r : start_worker(network, err);
+}
+
+/* What the worker gets when the generation is in force. */
+static int make_bundle(struct network *network, uint32_t generation,
+		       const PB(CompiledPolicy) * policy, struct error *err)
+{
+	static const struct trust nobody_trusted = {.host = (char *)"", .extra = (char *)""};
+	const struct network_options *o = &network->options;
+	const struct worker_bundle bundle = {
+		.generation = generation,
+		.audit = o->audit,
+		.policy = policy,
+		.credentials = o->credentials,
+		.credentials_len = o->credentials_len,
+		.trust = o->trust && o->trust->host ? o->trust : &nobody_trusted,
+		.sandbox = o->name ? o->name : "",
+	};
+
+	network->bundle = safe_close(network->bundle);
+	if (!network->worker)
+		return 0;
+	return worker_bundle_seal(&bundle, &network->bundle, &network->bundle_size, err);
 }
 
 static int write_binaries(struct network *network, uint32_t generation,
@@ -301,6 +396,8 @@ int network_write(struct network *network, uint32_t generation, const PB(Compile
 		r = write_binaries(network, generation, policy, root_fd, &binaries, err);
 	if (!r)
 		r = write_names(network, generation, policy, err);
+	if (!r)
+		r = make_bundle(network, generation, policy, err);
 	if (!r && tell_report(&binaries, findings))
 		r = error_set(err, -ENOMEM, "out of memory");
 	return r;
@@ -328,6 +425,9 @@ void network_switched(struct network *network, uint32_t generation)
 	network->policy = network->next;
 	network->next = NULL;
 	network->generation = generation;
+	if (network->worker && network->bundle >= 0)
+		worker_set_policy(network->worker, generation, TAKE_FD(network->bundle),
+				  network->bundle_size);
 	if (network->worker)
 		worker_flush(network->worker);
 	if (!old)
@@ -373,6 +473,12 @@ const char *network_name(const void *arg, const uint8_t *address)
 	return network->names ? names_text(network->names, address) : NULL;
 }
 
+void network_finish(struct network *network)
+{
+	if (network->worker)
+		worker_finish(network->worker);
+}
+
 void network_free(struct network *network)
 {
 	if (!network)
@@ -390,6 +496,7 @@ void network_free(struct network *network)
 	forget_policy(&network->policy);
 	forget_policy(&network->next);
 	forget_policy(&network->previous);
+	safe_close(network->bundle);
 	safe_close(network->epoll_fd);
 	free(network);
 }

@@ -13,7 +13,9 @@
 #include "supervisor/kernel.h"
 #include "supervisor/mount_table.h"
 #include "supervisor/slot.h"
+#include "supervisor/trust.h"
 #include "supervisor/worker.h"
+#include "worker_bundle.pb-c.h"
 
 #include <stdbool.h>
 
@@ -22,6 +24,8 @@ struct network_sink {
 	void (*refused)(void *arg, const struct worker_refusal *refusal);
 	void (*problem)(void *arg, const char *sentence);
 	void (*record)(void *arg, const void *data, size_t size); /* as the ring would have it */
+	void (*request)(void *arg,
+			const struct worker_request *request); /* that the proxy judged */
 	void *arg;
 };
 
@@ -31,12 +35,30 @@ struct network_options {
 	const struct mount_table *mounts; /* of the sandbox, borrowed */
 	const struct network_sink *sink;  /* borrowed; NULL = nobody listens */
 	bool audit;
+	/* For the proxy; borrowed. */
+	const char *name; /* of the sandbox */
+	const struct trust *trust;
+	const Openshell__Worker__V1__Credential *const *credentials;
+	size_t credentials_len;
+	/* The proxy has another CA than network_ca() said. May be NULL. */
+	void (*ca_changed)(void *arg);
+	void *arg;
 };
 
 struct network;
 
 int network_new(const struct network_options *options, struct network **ret_network,
 		struct error *err);
+
+/*
+ * Start the worker already, if @policy has endpoints that it reads: network_ca() is known then.
+ * Errors of worker_start().
+ */
+int network_prepare(struct network *network, const Openshell__Compiled__V1__CompiledPolicy *policy,
+		    struct error *err);
+
+/* The CA by which the proxy answers for servers; NULL = there is none. */
+const struct worker_ca *network_ca(const struct network *network);
 
 /*
  * Write one generation; nothing of it is in force yet. Starts the worker if it is the first policy
@@ -66,6 +88,9 @@ void network_event(struct network *network, const struct event *event);
 
 /* The name behind a synthetic address (16 bytes), or NULL. @network: struct network. */
 const char *network_name(const void *network, const uint8_t *address);
+
+/* The sandbox has ended: tell what the worker still has to tell. Only network_free() may follow. */
+void network_finish(struct network *network);
 
 /* End the worker and take out what is in force. NULL is valid. */
 void network_free(struct network *network);

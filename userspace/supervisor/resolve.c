@@ -332,6 +332,11 @@ static int add_baseline(struct work *w, struct error *err)
 		if (r < 0)
 			return r;
 	}
+	if (w->request->trust) {
+		r = add_path(w, w->request->trust, RIGHTS_READ_ONLY, RESOLVED_BASELINE, err);
+		if (r < 0)
+			return r;
+	}
 	if (w->request->workdir && w->request->policy->include_workdir) {
 		r = add_path(w, w->request->workdir, RIGHTS_READ_WRITE, RESOLVED_WORKDIR, err);
 		if (r)

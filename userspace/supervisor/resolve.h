@@ -67,6 +67,7 @@ struct resolve_request {
 	const char *workdir;		  /* NULL = none */
 	const char *terminal;		  /* path of the pty's slave, NULL = none */
 	bool gpu;
+	const char *trust; /* directory with the proxy's CA, NULL = none */
 };
 
 /*

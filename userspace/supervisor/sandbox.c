@@ -2,6 +2,7 @@
 #include "supervisor/sandbox.h"
 
 #include "common/cleanup.h"
+#include "supervisor/agent_trust.h"
 #include "supervisor/anchor.h"
 #include "supervisor/device.h"
 #include "supervisor/host_view.h"
@@ -104,6 +105,7 @@ static int resolve(struct sandbox *sandbox, const Openshell__Compiled__V1__Compi
 		.workdir = sandbox->workdir,
 		.terminal = sandbox->terminal,
 		.gpu = sandbox->gpu,
+		.trust = sandbox->ca_planned ? AGENT_TRUST_DIR : NULL,
 	};
 
 	return resolve_policy(&request, ret_resolved, err);
@@ -145,6 +147,99 @@ static int enforce(struct sandbox *sandbox, const struct sandbox_spec *spec, int
 	return 0;
 }
 
+/* The proxy was started anew, and made another CA. */
+static void on_ca_changed(void *arg)
+{
+	static const char *const said =
+		"the sandbox's proxy was started again with another CA: programs that run already "
+		"do not trust it, those that start from now on do";
+	struct sandbox *sandbox = arg;
+	const struct worker_ca *ca = network_ca(sandbox->network);
+	char sentence[256];
+	int r;
+
+	if (!sandbox->ca_planned)
+		return;
+	r = agent_trust_replace(sandbox->launch.init_pid, ca);
+	if (r)
+		snprintf(sentence, sizeof(sentence),
+			 "the sandbox's proxy was started again with another CA, which the sandbox "
+			 "could not be told (%s): what goes through it fails",
+			 strerror(-r));
+	if (sandbox->sink && sandbox->sink->problem)
+		sandbox->sink->problem(sandbox->sink->arg, r ? sentence : said);
+}
+
+static int plan_view(const struct sandbox *sandbox, const struct sandbox_spec *spec,
+		     struct mount_plan *mounts, struct error *err)
+{
+	bool trust = agent_trust_wanted(spec->policy);
+	const struct host_view_spec view = {
+		.policy = spec->policy,
+		.workdir = spec->workdir,
+		.hostname = spec->id,
+		.trust = trust ? AGENT_TRUST_DIR : NULL,
+		.lsm = sandbox->kernel->lsm,
+		.names = spec->audit || names_wanted(spec->policy),
+	};
+	int r = trust ? agent_trust_prepare(err) : 0;
+
+	return r ? r : host_view_plan(&view, mounts, err);
+}
+
+/* What the agent has to trust, if its policy has endpoints that the proxy reads. */
+static int plan_trust(struct sandbox *sandbox, const struct sandbox_spec *spec,
+		      struct mount_plan *mounts, struct error *err)
+{
+	const struct worker_ca *ca;
+	int r;
+
+	if (!agent_trust_wanted(spec->policy))
+		return 0;
+	ca = network_ca(sandbox->network);
+	if (!ca)
+		return sentences_add(&sandbox->findings,
+				     "the proxy has no CA of its own: endpoints whose content "
+				     "decides are reached without TLS only")
+			       ? error_set(err, -ENOMEM, "out of memory")
+			       : 0;
+	r = agent_trust_plan(ca, sandbox->trust.host, spec->policy, mounts, err);
+	sandbox->ca_planned = !r;
+	if (!r && !sandbox->trust.host[0] && !sandbox->trust.extra[0] &&
+	    sentences_add(&sandbox->findings,
+			  "this host has no CA certificates: the proxy believes no server that "
+			  "uses TLS; install them, or give --upstream-ca"))
+		r = error_set(err, -ENOMEM, "out of memory");
+	return r;
+}
+
+/* Before the agent's mounts are made: the worker's CA is among them. */
+static int start_network(struct sandbox *sandbox, const struct sandbox_spec *spec,
+			 struct error *err)
+{
+	const struct network_options options = {
+		.kernel = sandbox->kernel,
+		.slot = &sandbox->slot,
+		.mounts = &sandbox->mounts,
+		.sink = spec->sink,
+		.audit = spec->audit,
+		.name = sandbox->name,
+		.trust = &sandbox->trust,
+		.credentials = spec->credentials,
+		.credentials_len = spec->credentials_len,
+		.ca_changed = on_ca_changed,
+		.arg = sandbox,
+	};
+	int r = 0;
+
+	/* Else nobody reads them, and a start is short. */
+	if (spec->upstream_ca_len || agent_trust_wanted(spec->policy))
+		r = trust_load(spec->upstream_ca, spec->upstream_ca_len, &sandbox->trust, err);
+	if (!r)
+		r = network_new(&options, &sandbox->network, err);
+	return r ? r : network_prepare(sandbox->network, spec->policy, err);
+}
+
 static int copy(const char *from, char **to)
 {
 	*to = from ? strdup(from) : NULL;
@@ -181,26 +276,24 @@ int sandbox_start(const struct kernel *kernel, const struct sandbox_spec *spec,
 	sandbox->root_fd = -1;
 	sandbox->audit = spec->audit;
 	sandbox->gpu = spec->gpu;
-	if (copy(spec->workdir, &sandbox->workdir) || copy(spec->terminal, &sandbox->terminal)) {
+	sandbox->sink = spec->sink;
+	if (copy(spec->workdir, &sandbox->workdir) || copy(spec->terminal, &sandbox->terminal) ||
+	    copy(spec->name ? spec->name : spec->id, &sandbox->name)) {
 		r = error_set(err, -ENOMEM, "out of memory");
 		goto out;
 	}
 	r = choose_backend(sandbox, spec, err);
 	if (!r)
-		r = host_view_plan(spec->policy, spec->workdir, spec->id, kernel->lsm,
-				   spec->audit || names_wanted(spec->policy), &mounts, err);
+		r = plan_view(sandbox, spec, &mounts, err);
 	if (!r)
 		r = slot_take(kernel, spec->id,
 			      spec->audit ? SLOT_RING_BYTES_AUDIT : SLOT_RING_BYTES, &sandbox->slot,
 			      err);
 	if (r)
 		goto out;
-	r = network_new(&(struct network_options){.kernel = kernel,
-						  .slot = &sandbox->slot,
-						  .mounts = &sandbox->mounts,
-						  .sink = spec->sink,
-						  .audit = spec->audit},
-			&sandbox->network, err);
+	r = start_network(sandbox, spec, err);
+	if (!r)
+		r = plan_trust(sandbox, spec, &mounts, err);
 	if (r)
 		goto out;
 	launch.cgroup_fd = sandbox->slot.cgroup.fd;
@@ -236,6 +329,23 @@ static bool same_files(const struct resolved *a, const struct resolved *b)
 	return true;
 }
 
+/* A policy that wants the proxy where none was wanted before. */
+static int update_trust(struct sandbox *sandbox,
+			const Openshell__Compiled__V1__CompiledPolicy *policy, struct error *err)
+{
+	const struct network_sink *sink = sandbox->sink;
+
+	if (!agent_trust_wanted(policy) || sandbox->trust.host)
+		return 0;
+	if (sink && sink->problem)
+		sink->problem(
+			sink->arg,
+			"the policy has endpoints whose content decides, and this sandbox was "
+			"started without any: its programs do not trust the proxy's CA, and what "
+			"uses TLS fails there; start it anew");
+	return trust_load(NULL, 0, &sandbox->trust, err);
+}
+
 int sandbox_update(struct sandbox *sandbox, const Openshell__Compiled__V1__CompiledPolicy *policy,
 		   const uint8_t *digest, struct error *err)
 {
@@ -252,7 +362,9 @@ int sandbox_update(struct sandbox *sandbox, const Openshell__Compiled__V1__Compi
 				 "BPF-LSM (%s); start the sandbox anew for this policy",
 				 sandbox->kernel->lsm_reason);
 	}
-	r = write_generation(sandbox, old + 1, policy, digest, &resolved, err);
+	r = update_trust(sandbox, policy, err);
+	if (!r)
+		r = write_generation(sandbox, old + 1, policy, digest, &resolved, err);
 	if (r) {
 		resolved_free(&resolved);
 		return r;
@@ -285,7 +397,9 @@ void sandbox_free(struct sandbox *sandbox)
 	mount_table_free(&sandbox->mounts);
 	safe_close(sandbox->root_fd);
 	sentences_free(&sandbox->findings);
+	trust_free(&sandbox->trust);
 	free(sandbox->workdir);
 	free(sandbox->terminal);
+	free(sandbox->name);
 	free(sandbox);
 }

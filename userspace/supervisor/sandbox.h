@@ -14,6 +14,7 @@
 #include "supervisor/network.h"
 #include "supervisor/resolve.h"
 #include "supervisor/slot.h"
+#include "supervisor/trust.h"
 #include "worker_bundle.pb-c.h"
 
 #include <stdbool.h>
@@ -38,6 +39,10 @@ struct sandbox_spec {
 	/* secrets for the worker's bundle, and where they may go: sorted by (provider, key) */
 	const Openshell__Worker__V1__Credential *const *credentials;
 	size_t credentials_len;
+	const char *name; /* as people know it; NULL = id */
+	/* Files with CAs that servers are believed by besides the host's, PEM. */
+	const char *const *upstream_ca;
+	size_t upstream_ca_len;
 	const struct network_sink *sink; /* borrowed for the sandbox's life; NULL = nobody */
 };
 
@@ -53,8 +58,11 @@ struct sandbox {
 	bool running;		   /* the agent's program was started */
 	struct sentences findings; /* what of the policy this host does not enforce: HIGH */
 	/* for later policy changes */
-	char *workdir, *terminal;
+	char *workdir, *terminal, *name;
 	bool audit, gpu;
+	struct trust trust;
+	bool ca_planned; /* the agent trusts the proxy's CA */
+	const struct network_sink *sink;
 };
 
 /*

@@ -10,15 +10,19 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <time.h>
 
 #define START_TIMEOUT (5 * WORKER_SECOND)
 #define READY_TIMEOUT (5 * WORKER_SECOND)
-#define ASK_BURST     16384 /* questions at once, and then a second: new names, as a cache asks */
-#define ASK_RATE      4096
+#define ASK_BURST     65536 /* what its questions may cost at once, and then a second */
+#define ASK_RATE      16384
+#define ASK_COST_NAME 4	  /* of one for a name, which may be looked up; others cost 1 */
+#define FINISH_MS     250 /* that a worker has to tell its last requests */
 #define PAUSE	      (WORKER_SECOND / 50)
-#define TELL_BURST    1024 /* refusals that are told, likewise; the rest are counted */
+#define READ_BYTES    (64u << 20) /* of records, a second */
+#define TELL_BURST    1024	  /* refusals that are told, likewise; the rest are counted */
 #define TELL_RATE     128
 #define BATCH	      64 /* messages of one process before the others' turn, and the caller's */
 
@@ -124,6 +128,47 @@ static bool may_ask(struct worker *worker)
 	return false;
 }
 
+/* True if it may say that: once, before it is ready. */
+static bool take_ca(struct worker *worker, struct worker_child *child, const struct worker_ca *ca)
+{
+	bool first = !worker->ca.length;
+
+	if (child != &worker->worker || child->ready || child->ca)
+		return false;
+	child->ca = true;
+	if (!first && ca->length == worker->ca.length &&
+	    !memcmp(ca->der, worker->ca.der, ca->length))
+		return true;
+	worker->ca = *ca;
+	if (!first && worker->options.ca_changed)
+		worker->options.ca_changed(worker->options.arg);
+	return true;
+}
+
+static void become_ready(struct worker *worker, struct worker_child *child)
+{
+	child->ready = true;
+	if (child == &worker->worker)
+		worker->policy_due = worker->policy >= 0;
+}
+
+static int take_message(struct worker *worker, struct worker_child *child,
+			const union worker_message *message)
+{
+	uint32_t more = message->header.kind == WORKER_ASK_NAME ? ASK_COST_NAME - 1 : 0;
+
+	if (message->header.kind == WORKER_READY && !child->ready) {
+		become_ready(worker, child);
+		return 0;
+	}
+	if (message->header.kind == WORKER_CA)
+		return take_ca(worker, child, &message->ca) ? 0 : -EBADMSG;
+	if (!child->ready)
+		return -EBADMSG;
+	worker->asks.left -= more < worker->asks.left ? more : worker->asks.left;
+	return worker_answers_hear(worker, child, message);
+}
+
 /* @last: its other end is closed, and what is left to hear is not much. */
 static void read_child(struct worker *worker, struct worker_child *child, bool last)
 {
@@ -144,12 +189,8 @@ static void read_child(struct worker *worker, struct worker_child *child, bool l
 					  child->ready ? "has ended" : "ended before it was ready");
 			return;
 		}
-		if (r == 1 && message.header.kind == WORKER_READY && !child->ready)
-			child->ready = true;
-		else if (r == 1 && child->ready)
-			r = worker_answers_hear(worker, child, &message);
-		else if (r == 1)
-			r = -EBADMSG;
+		if (r == 1)
+			r = take_message(worker, child, &message);
 		if (r < 0) {
 			worker_child_lost(worker, child,
 					  r == -EBADMSG ? "said what it must not, and was ended"
@@ -189,6 +230,9 @@ static void handle(struct worker *worker, const struct epoll_event *event)
 		break;
 	case WORKER_TAG_RESOLVER:
 		handle_child(worker, &worker->resolver, event->events);
+		break;
+	case WORKER_TAG_RECORDS:
+		worker_requests_read(worker);
 		break;
 	}
 }
@@ -236,7 +280,7 @@ static void check_ready(struct worker *worker, struct worker_child *child, uint6
 /* Whatever should run and does not is started, as soon as its turn has come. */
 static void start_missing(struct worker *worker, uint64_t now)
 {
-	if (worker->failed)
+	if (worker->failed || worker->finished)
 		return;
 	if (worker->zygote.channel < 0 && now >= worker->zygote_backoff.next)
 		start_zygote(worker, now);
@@ -263,6 +307,8 @@ static void set_alarm(struct worker *worker)
 	/* Its budget has filled a little by then. */
 	if (worker->paused && worker->asks.filled + PAUSE < next)
 		next = worker->asks.filled + PAUSE;
+	if (worker->deaf && worker->reads.filled + PAUSE < next)
+		next = worker->reads.filled + PAUSE;
 	if (next == worker->alarm)
 		return;
 	worker->alarm = next;
@@ -273,7 +319,7 @@ static void set_alarm(struct worker *worker)
 
 void worker_poll(struct worker *worker)
 {
-	struct epoll_event event[4];
+	struct epoll_event event[5];
 	int n = epoll_wait(worker->epoll, event, ARRAY_LEN(event), 0);
 	uint64_t now;
 
@@ -291,11 +337,16 @@ void worker_poll(struct worker *worker)
 		check_ready(worker, &worker->worker, now);
 		if (!worker->starting)
 			worker_answers_tick(worker, now);
+		worker_requests_tick(worker, now, false);
 	}
 	if (worker->paused && now - worker->asks.filled >= PAUSE) {
 		worker->paused = false;
 		if (worker->worker.channel >= 0)
 			worker_child_watch(worker, &worker->worker);
+	}
+	if (worker->deaf && now - worker->reads.filled >= PAUSE) {
+		worker->deaf = false;
+		worker_watch(worker, worker->sockets.records, WORKER_TAG_RECORDS, EPOLLIN);
 	}
 	start_missing(worker, now);
 	set_alarm(worker);
@@ -309,7 +360,12 @@ static int publish(struct worker *worker, struct error *err)
 	if (r)
 		return error_set(err, r, "map os_worker takes no more entries: %s", strerror(-r));
 	worker->published = true;
-	return 0;
+	/* It goes out of the map by itself when it is closed. */
+	r = kernel_set_listener(worker->options.kernel, worker->options.slot,
+				worker_sockets_proxy(&worker->sockets));
+	return r ? error_set(err, r, "map os_listener does not take the proxy's socket: %s",
+			     strerror(-r))
+		 : 0;
 }
 
 /* Run the loop until both are ready, or one of them failed. */
@@ -350,6 +406,9 @@ static int start(struct worker *worker, struct error *err)
 	r = worker_sockets_open(worker->options.kernel, &worker->sockets, err);
 	if (r)
 		return r;
+	r = worker_watch(worker, worker->sockets.records, WORKER_TAG_RECORDS, EPOLLIN);
+	if (r)
+		return error_set(err, r, "cannot watch a socket: %s", strerror(-r));
 	worker->starting = true;
 	worker->error = err;
 	r = wait_ready(worker, err);
@@ -367,7 +426,7 @@ int worker_start(const struct worker_options *options, struct worker **ret_worke
 	if (!worker)
 		return error_set(err, -ENOMEM, "out of memory");
 	worker->options = *options;
-	worker->epoll = worker->timer = -1;
+	worker->epoll = worker->timer = worker->policy = -1;
 	worker->next_fork = 1;
 	worker->sockets = WORKER_SOCKETS_EMPTY;
 	worker->zygote = ZYGOTE_EMPTY;
@@ -377,6 +436,10 @@ int worker_start(const struct worker_options *options, struct worker **ret_worke
 					      WORKER_FROM_RESOLVER, WORKER_TAG_RESOLVER);
 	worker->asks = (struct worker_budget){
 		.left = ASK_BURST, .burst = ASK_BURST, .rate = ASK_RATE, .filled = worker_now()};
+	worker->reads = (struct worker_budget){.left = READ_BYTES,
+					       .burst = READ_BYTES,
+					       .rate = READ_BYTES,
+					       .filled = worker_now()};
 	worker->tells = (struct worker_budget){
 		.left = TELL_BURST, .burst = TELL_BURST, .rate = TELL_RATE, .filled = worker_now()};
 	questions_init(&worker->questions);
@@ -403,6 +466,27 @@ void worker_flush(struct worker *worker)
 	worker_answers_send(worker);
 }
 
+const struct worker_ca *worker_ca(const struct worker *worker)
+{
+	return worker->ca.length ? &worker->ca : NULL;
+}
+
+void worker_finish(struct worker *worker)
+{
+	struct pollfd gone = {.fd = worker->worker.pidfd, .events = POLLIN};
+
+	worker->finished = true;
+	if (worker->worker.channel >= 0) {
+		shutdown(worker->worker.channel, SHUT_RDWR);
+		if (gone.fd >= 0)
+			poll(&gone, 1, FINISH_MS);
+	}
+	worker_child_lost(worker, &worker->worker, NULL);
+	while (worker_requests_read(worker))
+		;
+	worker_requests_tick(worker, worker_now(), true);
+}
+
 pid_t worker_pid(const struct worker *worker)
 {
 	return worker->worker.pid;
@@ -420,6 +504,8 @@ void worker_free(struct worker *worker)
 	worker_child_lost(worker, &worker->resolver, NULL);
 	zygote_end(&worker->zygote);
 	worker_sockets_close(&worker->sockets);
+	worker_requests_free(worker);
+	safe_close(worker->policy);
 	questions_free(&worker->questions);
 	safe_close(worker->timer);
 	safe_close(worker->epoll);

@@ -12,9 +12,11 @@
 
 #include "common/error.h"
 #include "common/worker_protocol.h"
+#include "common/worker_record.h"
 #include "supervisor/kernel.h"
 #include "supervisor/names.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -28,6 +30,17 @@ struct worker_refusal {
 	struct os_flow flow; /* who asked; slot 0 = not known */
 };
 
+/* What a worker told of a request. */
+struct worker_request {
+	const struct worker_record *record;
+	/*
+	 * The record stands for so many, and its bytes and time are those of all; 0 = for itself
+	 * alone. @others: they have only kind, verdict, host, port and binary in common.
+	 */
+	uint64_t repeated;
+	bool others;
+};
+
 struct worker_options {
 	const struct kernel *kernel;
 	struct names *names; /* borrowed */
@@ -37,6 +50,12 @@ struct worker_options {
 	/* A connection waits for a verdict about its binary: 0 and a socket to go on with, or
 	 * -EPERM. */
 	int (*flow)(void *arg, const struct os_flow *flow, int *ret_fd);
+	/* Who is behind a connection to the proxy: 0 and all but header and host, or -EPERM. */
+	int (*origin)(void *arg, const struct os_flow *flow, struct worker_origin *ret_origin);
+	/* May be NULL, as the next. */
+	void (*request)(void *arg, const struct worker_request *request);
+	/* Another CA than before: the processes were started anew. */
+	void (*ca_changed)(void *arg);
 	void *arg;
 	const char *program; /* NULL: openshell-proxy beside this program */
 };
@@ -52,6 +71,22 @@ int worker_start(const struct worker_options *options, struct worker **ret_worke
 /* A descriptor (epoll) that is readable when worker_poll() has something to do, timers included. */
 int worker_fd(const struct worker *worker);
 void worker_poll(struct worker *worker);
+
+/*
+ * Give it another policy: a WorkerBundle of @size bytes, in a sealed memfd (worker_bundle_seal()),
+ * which is taken. Sent before any answer that rests on @generation, and to each worker that is
+ * started later.
+ */
+void worker_set_policy(struct worker *worker, uint32_t generation, int memfd, uint32_t size);
+
+/* The CA by which the proxy answers for servers, DER; NULL = the worker has none. */
+const struct worker_ca *worker_ca(const struct worker *worker);
+
+/*
+ * The sandbox has ended: end the worker, wait a moment for what it still has to tell, and tell it.
+ * Nothing is served any more; only worker_free() comes after this.
+ */
+void worker_finish(struct worker *worker);
 
 /* The policy changed: every answer that the worker keeps is forgotten. */
 void worker_flush(struct worker *worker);

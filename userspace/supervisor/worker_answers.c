@@ -25,6 +25,9 @@ void worker_answers_send(struct worker *worker)
 {
 	struct question *question;
 
+	/* First, for the answers behind it may be by this policy. */
+	if (!worker_policy_send(worker))
+		return;
 	while ((question = worker->questions.out.first)) {
 		if (!worker_child_send(worker, &worker->worker, &question->answer, question->fd)) {
 			if (!worker->stuck)
@@ -84,7 +87,10 @@ static void answer_failed(struct worker *worker, struct question *question)
 {
 	const struct worker_name answer = {.status = WORKER_NAME_FAILED};
 
-	answer_name(worker, question, "", 0, &answer);
+	if (question->port)
+		worker_upstream_failed(worker, question);
+	else
+		answer_name(worker, question, "", 0, &answer);
 }
 
 /* What names.c says now, or that it cannot be said: a second look-up would not be the last. */
@@ -93,7 +99,9 @@ static void answer_finally(struct worker *worker, struct question *question, con
 {
 	struct worker_name answer = {};
 
-	if (names_ask(worker->options.names, name, length, now, &answer) == NAMES_ANSWER)
+	if (question->port)
+		worker_upstream_finish(worker, question, now);
+	else if (names_ask(worker->options.names, name, length, now, &answer) == NAMES_ANSWER)
 		answer_name(worker, question, name, length, &answer);
 	else
 		answer_failed(worker, question);
@@ -147,11 +155,27 @@ void worker_answers_look_up(struct worker *worker)
 	}
 }
 
+void worker_answers_wait(struct worker *worker, struct question *question, const char *name,
+			 size_t length, uint64_t now)
+{
+	struct lookup *lookup;
+
+	if (is_host(name, length)) {
+		look_up_host(worker, now);
+		answer_finally(worker, question, name, length, now);
+	} else if (questions_look_up(&worker->questions, name, length, now, &lookup)) {
+		answer_failed(worker, question);
+	} else {
+		questions_wait(lookup, question);
+		if (!lookup->sent)
+			worker_answers_look_up(worker);
+	}
+}
+
 static int ask_name(struct worker *worker, const struct worker_ask_name *ask, uint64_t now)
 {
 	struct worker_name answer = {};
 	struct question *question;
-	struct lookup *lookup;
 	int r = questions_add(&worker->questions, ask->header.id, &question);
 
 	if (r == -ENOMEM)
@@ -160,19 +184,10 @@ static int ask_name(struct worker *worker, const struct worker_ask_name *ask, ui
 		return -EBADMSG;
 	question->type = ask->type;
 	question->peer = ask->peer;
-	if (names_ask(worker->options.names, ask->name, ask->length, now, &answer) ==
-	    NAMES_ANSWER) {
+	if (names_ask(worker->options.names, ask->name, ask->length, now, &answer) == NAMES_ANSWER)
 		answer_name(worker, question, ask->name, ask->length, &answer);
-	} else if (is_host(ask->name, ask->length)) {
-		look_up_host(worker, now);
-		answer_finally(worker, question, ask->name, ask->length, now);
-	} else if (questions_look_up(&worker->questions, ask->name, ask->length, now, &lookup)) {
-		answer_failed(worker, question);
-	} else {
-		questions_wait(lookup, question);
-		if (!lookup->sent)
-			worker_answers_look_up(worker);
-	}
+	else
+		worker_answers_wait(worker, question, ask->name, ask->length, now);
 	return 0;
 }
 
@@ -222,6 +237,10 @@ int worker_answers_hear(struct worker *worker, struct worker_child *child,
 		return ask_name(worker, &message->ask_name, now);
 	case WORKER_ASK_FLOW:
 		return ask_flow(worker, &message->ask_flow);
+	case WORKER_ASK_ORIGIN:
+		return worker_origin_ask(worker, &message->ask_origin);
+	case WORKER_ASK_UPSTREAM:
+		return worker_upstream_ask(worker, &message->ask_upstream, now);
 	case WORKER_FOUND:
 		return found(worker, &message->found, now);
 	default:
@@ -238,6 +257,7 @@ void worker_answers_lost(struct worker *worker, struct worker_child *child)
 		worker->stuck = 0;
 		worker->paused = false;
 		worker->flush = false; /* the next one has nothing to forget */
+		worker->policy_due = false;
 		return;
 	}
 	for (size_t i = worker->questions.lookups_len; i-- > 0;) {

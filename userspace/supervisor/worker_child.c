@@ -71,7 +71,7 @@ int worker_child_start(struct worker *worker, struct worker_child *child, uint64
 		return r;
 	child->id = worker->next_fork++;
 	child->channel = TAKE_FD(ours);
-	child->ready = child->writable = false;
+	child->ready = child->writable = child->ca = false;
 	worker_backoff_started(&child->backoff, now);
 	return 0;
 }
@@ -123,7 +123,7 @@ void worker_child_lost(struct worker *worker, struct worker_child *child, const 
 		pidfd_send_signal(child->pidfd, SIGKILL, NULL, 0);
 	child->pidfd = safe_close(child->pidfd);
 	child->pid = 0;
-	child->ready = child->writable = false;
+	child->ready = child->writable = child->ca = false;
 	worker_answers_lost(worker, child);
 	tell = worker_backoff_died(&child->backoff, now);
 	if (worker->starting) {

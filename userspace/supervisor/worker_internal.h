@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The parts of worker.h's implementation: worker.c starts processes and listens to them,
- * worker_child.c has one process behind its channel, worker_answers.c what is asked and answered.
+ * worker_child.c has one process behind its channel, worker_answers.c what is asked and answered,
+ * worker_proxied.c of that what concerns the proxy, worker_requests.c what it tells.
  */
 #pragma once
 
@@ -15,7 +16,13 @@
 #define WORKER_SECOND UINT64_C(1000000000) /* all times: CLOCK_BOOTTIME, ns */
 
 /* Which descriptor an epoll event is about. */
-enum worker_tag { WORKER_TAG_TIMER, WORKER_TAG_ZYGOTE, WORKER_TAG_WORKER, WORKER_TAG_RESOLVER };
+enum worker_tag {
+	WORKER_TAG_TIMER,
+	WORKER_TAG_ZYGOTE,
+	WORKER_TAG_WORKER,
+	WORKER_TAG_RESOLVER,
+	WORKER_TAG_RECORDS,
+};
 
 /* So many at once, and then so many a second. */
 struct worker_budget {
@@ -43,8 +50,11 @@ struct worker_child {
 	pid_t pid;	  /* 0 = not known */
 	uint32_t id;	  /* of the request to the zygote */
 	bool ready, writable;
+	bool ca; /* it has told the CA */
 	struct worker_backoff backoff;
 };
+
+struct worker_fold;
 
 struct worker {
 	struct worker_options options;
@@ -59,12 +69,21 @@ struct worker {
 	uint64_t stuck;	    /* since when the worker takes no answer; 0 = it does */
 	uint32_t next_fork;
 	struct worker_budget asks;  /* of the worker's questions */
+	struct worker_budget reads; /* of bytes that it tells of requests */
 	struct worker_budget tells; /* of refusals that are told */
 	uint32_t untold;	    /* refusals beyond that */
 	uint64_t told_untold;	    /* when that was said last */
+	struct worker_ca ca;	    /* length 0 = none was told */
+	uint32_t generation, size;  /* of the policy for the worker */
+	int policy;		    /* its sealed memfd, -1 = there is none yet */
+	bool policy_due;	    /* the worker does not have it */
+	struct worker_fold *fold;   /* of what it tells; NULL before the first */
+	uint64_t lost, told_lost;   /* requests that nobody told of, and when that was said last */
 	bool paused;		    /* the worker is not heard until it has a budget again */
+	bool deaf;		    /* nor what it tells of requests */
 	bool flush;		    /* WORKER_FLUSH is to be sent after what is queued */
 	bool published;		    /* os_worker has the sockets */
+	bool finished;		    /* worker_finish() was called: nobody is started any more */
 	bool starting;		    /* worker_start() has not returned: an end is its failure */
 	struct error *error;	    /* its, while starting; may be NULL */
 	int failed;		    /* what it returns */
@@ -121,8 +140,34 @@ int worker_answers_hear(struct worker *worker, struct worker_child *child,
 void worker_answers_send(struct worker *worker);
 void worker_answers_look_up(struct worker *worker);
 
+/* @question waits until @name was looked up, and is answered then, or now if that cannot be. */
+void worker_answers_wait(struct worker *worker, struct question *question, const char *name,
+			 size_t length, uint64_t now);
+
 /* @child has gone: what it was asked is asked of the next, what it asked is forgotten. */
 void worker_answers_lost(struct worker *worker, struct worker_child *child);
 
 /* Once a second: names whose addresses expire, look-ups that take too long. */
 void worker_answers_tick(struct worker *worker, uint64_t now);
+
+/* worker_proxied.c */
+
+/* -EBADMSG: it must not ask that. */
+int worker_origin_ask(struct worker *worker, const struct worker_ask_origin *ask);
+int worker_upstream_ask(struct worker *worker, const struct worker_ask_upstream *ask, uint64_t now);
+
+/* What it waited for was looked up, or could not be. */
+void worker_upstream_finish(struct worker *worker, struct question *question, uint64_t now);
+void worker_upstream_failed(struct worker *worker, struct question *question);
+
+/* Send the policy if the worker does not have it; false: it has to wait, and so has the rest. */
+bool worker_policy_send(struct worker *worker);
+
+/* worker_requests.c */
+
+/* Read what the worker told, some of it; true if there is more. */
+bool worker_requests_read(struct worker *worker);
+
+/* Once a second: tell the sums of what was left out. @all: of seconds that are not over as well. */
+void worker_requests_tick(struct worker *worker, uint64_t now, bool all);
+void worker_requests_free(struct worker *worker);

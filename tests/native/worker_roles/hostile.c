@@ -8,6 +8,7 @@
 
 #include "common/cleanup.h"
 #include "common/worker_protocol.h"
+#include "common/worker_record.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -23,7 +24,10 @@
 #include <sys/uio.h>
 #include <time.h>
 
-static int channel_fd, udp_fd, ask_fd;
+static int channel_fd, udp_fd, ask_fd, proxy_fd, records_fd;
+static struct worker_policy policy; /* that it was given last */
+static size_t policy_read;
+static struct worker_records records;
 static uint32_t next_id = 100;
 static struct sockaddr_in peer;
 static uint16_t udp_port;
@@ -71,6 +75,78 @@ static void ask_flow(bool lie)
 	m.ask_flow.peer.protocol = m.ask_flow.local.protocol = IPPROTO_TCP;
 	worker_message_send(channel_fd, &m, NULL, 0);
 	close(fd);
+}
+
+/* Who opened the connection that waits at the proxy's listener. */
+static void ask_origin(void)
+{
+	struct sockaddr_in from, at;
+	socklen_t len = sizeof(from), at_len = sizeof(at);
+	union worker_message m;
+	int fd = accept4(proxy_fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC);
+
+	if (fd < 0 || getsockname(fd, (struct sockaddr *)&at, &at_len) < 0) {
+		reply("nobody");
+		return;
+	}
+	worker_message_init(&m, WORKER_ASK_ORIGIN, next_id++);
+	fill_peer(&m.ask_origin.peer);
+	m.ask_origin.local = m.ask_origin.peer;
+	memcpy(m.ask_origin.peer.address + 12, &from.sin_addr, 4);
+	memcpy(m.ask_origin.local.address + 12, &at.sin_addr, 4);
+	m.ask_origin.peer.port = ntohs(from.sin_port);
+	m.ask_origin.local.port = ntohs(at.sin_port);
+	m.ask_origin.peer.protocol = m.ask_origin.local.protocol = IPPROTO_TCP;
+	worker_message_send(channel_fd, &m, NULL, 0);
+	close(fd);
+}
+
+/* "ADDRESS PORT GENERATION" */
+static void ask_upstream(const char *where)
+{
+	union worker_message m;
+	unsigned int port, generation;
+	char address[64];
+
+	worker_message_init(&m, WORKER_ASK_UPSTREAM, next_id++);
+	if (sscanf(where, "%63s %u %u", address, &port, &generation) != 3 ||
+	    inet_pton(AF_INET, address, m.ask_upstream.asked + 12) != 1)
+		return;
+	memset(m.ask_upstream.asked + 10, 0xff, 2);
+	m.ask_upstream.port = (uint16_t)port;
+	m.ask_upstream.generation = generation;
+	worker_message_send(channel_fd, &m, NULL, 0);
+}
+
+static struct worker_record_string string(const char *text)
+{
+	return (struct worker_record_string){text, strlen(text)};
+}
+
+/* So many equal requests, and one that is denied. */
+static void tell_requests(unsigned long n)
+{
+	struct worker_record record = {
+		.time = 1,
+		.down = 10,
+		.status = 200,
+		.port = 443,
+		.kind = WORKER_RECORD_REQUEST,
+		.verdict = WORKER_RECORD_ALLOWED,
+		.scheme = WORKER_RECORD_HTTPS,
+	};
+
+	record.text[WORKER_RECORD_METHOD] = string("GET");
+	record.text[WORKER_RECORD_HOST] = string("good.example");
+	record.text[WORKER_RECORD_PATH] = string("/a?secret");
+	for (unsigned long i = 0; i < n; i++)
+		worker_records_tell(&records, records_fd, &record);
+	record.verdict = WORKER_RECORD_DENIED;
+	record.text[WORKER_RECORD_REASON] = string("it is not admitted");
+	worker_records_tell(&records, records_fd, &record);
+	while (worker_records_flush(&records, records_fd) == -EAGAIN)
+		;
+	reply("told");
 }
 
 static void fork_and_end(void)
@@ -124,6 +200,26 @@ static void attack(const char *what)
 	reply("survived");
 }
 
+/* One CA as long as the zygote lives, as the real one has it. */
+static pid_t zygote;
+
+__attribute__((constructor)) static void remember_zygote(void)
+{
+	zygote = getpid();
+}
+
+static void send_ca(void)
+{
+	union worker_message m;
+
+	worker_message_init(&m, WORKER_CA, 0);
+	m.ca.length = 6;
+	m.ca.der[0] = 0x30;
+	m.ca.der[1] = 4;
+	memcpy(m.ca.der + 2, &zygote, 4);
+	worker_message_send(channel_fd, &m, NULL, 0);
+}
+
 static void misbehave(const char *how)
 {
 	union worker_message m;
@@ -160,6 +256,12 @@ static void misbehave(const char *how)
 	} else if (!strcmp(how, "twice")) {
 		ask(7, "slow.example");
 		ask(7, "slow.example");
+	} else if (!strcmp(how, "ca")) {
+		send_ca();
+	} else if (!strcmp(how, "batch")) {
+		send(records_fd, garbage, sizeof(garbage), 0);
+	} else if (!strcmp(how, "future")) {
+		ask_upstream("198.18.0.7 443 99");
 	} else if (!strcmp(how, "lie")) {
 		ask_flow(true);
 	} else if (!strcmp(how, "many")) {
@@ -210,6 +312,14 @@ static void send_to(unsigned long port)
 	reply(text);
 }
 
+static void report_policy(void)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%u %u %zu", policy.generation, policy.size, policy_read);
+	reply(text);
+}
+
 static void obey(const char *command)
 {
 	if (!strncmp(command, "ask ", 4))
@@ -222,6 +332,14 @@ static void obey(const char *command)
 		misbehave(command + 4);
 	else if (!strncmp(command, "send ", 5))
 		send_to(strtoul(command + 5, NULL, 10));
+	else if (!strcmp(command, "origin"))
+		ask_origin();
+	else if (!strncmp(command, "upstream ", 9))
+		ask_upstream(command + 9);
+	else if (!strncmp(command, "requests ", 9))
+		tell_requests(strtoul(command + 9, NULL, 10));
+	else if (!strcmp(command, "policy"))
+		report_policy();
 	else if (!strcmp(command, "flood"))
 		flood();
 	else if (!strcmp(command, "exit"))
@@ -230,16 +348,43 @@ static void obey(const char *command)
 		reply("pong");
 }
 
+static bool is_connected(int fd)
+{
+	struct pollfd wait = {.fd = fd, .events = POLLOUT};
+
+	return poll(&wait, 1, 2000) == 1 && send(fd, "hello", 5, MSG_NOSIGNAL) == 5;
+}
+
 /* "STATUS HAS TTL LAST-BYTE", or what a flow's socket says. */
 static void report(const union worker_message *m, const int *fds, size_t len)
 {
-	char text[64] = "denied";
+	char text[512] = "denied", address[64];
+	ssize_t n;
 
 	switch (m->header.kind) {
 	case WORKER_NAME:
 		snprintf(text, sizeof(text), "%u %u %u %u %u", m->name.status, m->name.has,
 			 m->name.ttl, m->name.ipv4[3], m->name.ipv6[15]);
 		break;
+	case WORKER_ORIGIN:
+		if (m->origin.status == WORKER_FLOW_ALLOWED)
+			snprintf(text, sizeof(text), "%u %u %u %s %u %.*s", m->origin.generation,
+				 m->origin.pid, m->origin.ns_pid, m->origin.host, m->origin.port,
+				 m->origin.binary_length, m->origin.binary);
+		break;
+	case WORKER_UPSTREAM:
+		inet_ntop(AF_INET, m->upstream.real + 12, address, sizeof(address));
+		snprintf(text, sizeof(text), "%u %d %s:%u%s", m->upstream.status, m->upstream.error,
+			 address, m->upstream.port,
+			 len && is_connected(fds[0]) ? " connected" : "");
+		break;
+	case WORKER_POLICY:
+		policy = m->policy;
+		policy_read = 0;
+		while (len && (n = read(fds[0], text, sizeof(text))) > 0)
+			policy_read += (size_t)n;
+		close(len ? fds[0] : -1);
+		return;
 	case WORKER_FLUSH:
 		snprintf(text, sizeof(text), "flush");
 		break;
@@ -267,6 +412,9 @@ int worker_main(int channel, uint32_t sockets, const int fds[])
 	ask_fd = fds[__builtin_popcount(sockets & (WORKER_SOCKET_ASK4 - 1))];
 	if (getsockname(udp_fd, (struct sockaddr *)&at, &at_len) == 0)
 		udp_port = ntohs(at.sin_port);
+	proxy_fd = fds[__builtin_popcount(sockets & (WORKER_SOCKET_PROXY - 1))];
+	records_fd = fds[__builtin_popcount(sockets & (WORKER_SOCKET_RECORDS - 1))];
+	send_ca();
 	worker_message_init(&m, WORKER_READY, 0);
 	worker_message_send(channel, &m, NULL, 0);
 	for (;;) {

@@ -29,6 +29,10 @@ char problem[512], refused_name[WORKER_NAME_MAX + 1];
 struct worker_refusal refusal;
 struct os_flow flow_asked;
 bool flow_allowed;
+unsigned int requests, requests_denied, ca_changes;
+uint64_t requests_stand_for, request_bytes;
+bool request_query;
+int listener = -1;
 
 _Noreturn void die(const char *what)
 {
@@ -51,6 +55,26 @@ void put_flow(uint16_t protocol, uint16_t local, uint16_t remote, uint32_t slot)
 	memcpy(key.remote, loopback, 16);
 	if (bpf_map_update_elem(kernel.maps.flow, &key, &flow, BPF_ANY))
 		die("os_flow");
+}
+
+void put_proxied(int fd, const struct os_flow *flow)
+{
+	struct os_flow_key key = {.protocol = IPPROTO_TCP};
+	struct sockaddr_in at;
+	socklen_t len = sizeof(at);
+
+	memset(key.local + 10, 0xff, 2);
+	memset(key.remote + 10, 0xff, 2);
+	if (getsockname(fd, (struct sockaddr *)&at, &len) < 0)
+		die("getsockname");
+	memcpy(key.local + 12, &at.sin_addr, 4);
+	key.local_port = ntohs(at.sin_port);
+	if (getpeername(fd, (struct sockaddr *)&at, &len) < 0)
+		die("getpeername");
+	memcpy(key.remote + 12, &at.sin_addr, 4);
+	key.remote_port = ntohs(at.sin_port);
+	if (bpf_map_update_elem(kernel.maps.proxied, &key, flow, BPF_ANY))
+		die("os_proxied");
 }
 
 uint16_t port_of(int fd)
@@ -91,6 +115,55 @@ static int on_flow(void *arg, const struct os_flow *flow, int *ret_fd)
 	return 0;
 }
 
+/* What the kernel says of it, and of its process what a path is enough for. */
+static int on_origin(void *arg, const struct os_flow *flow, struct worker_origin *ret_origin)
+{
+	flow_asked = *flow;
+	if (!flow_allowed)
+		return -EPERM;
+	ret_origin->generation = flow->generation;
+	ret_origin->pid = flow->tgid;
+	ret_origin->port = flow->asked_port;
+	memcpy(ret_origin->asked, flow->asked, 16);
+	ret_origin->binary_length = 9;
+	memcpy(ret_origin->binary, "/bin/true", 9);
+	return 0;
+}
+
+static void on_request(void *arg, const struct worker_request *told)
+{
+	requests++;
+	requests_stand_for += told->repeated ? told->repeated : 1;
+	request_bytes += told->record->down;
+	requests_denied += told->record->verdict == WORKER_RECORD_DENIED;
+	request_query |= memchr(told->record->text[WORKER_RECORD_PATH].data, '?',
+				told->record->text[WORKER_RECORD_PATH].size) != NULL;
+}
+
+static void on_ca_changed(void *arg)
+{
+	ca_changes++;
+}
+
+/*
+ * In place of the kernel side's: a listener is found by who knows its address, and nobody is
+ * redirected.
+ */
+int kernel_set_listener(const struct kernel *k, uint32_t slot, int fd)
+{
+	listener = fd;
+	return 0;
+}
+
+int kernel_find_flow(const struct kernel *k, const struct os_flow_key *key,
+		     struct os_flow *ret_flow)
+{
+	return bpf_map_lookup_elem(k->maps.proxied, key, ret_flow) &&
+			       bpf_map_lookup_elem(k->maps.flow, key, ret_flow)
+		       ? -ENOENT
+		       : 0;
+}
+
 int start(const char *program, struct error *err)
 {
 	const struct worker_options options = {
@@ -99,10 +172,14 @@ int start(const char *program, struct error *err)
 		.refused = on_refused,
 		.problem = on_problem,
 		.flow = on_flow,
+		.origin = on_origin,
+		.request = on_request,
+		.ca_changed = on_ca_changed,
 		.program = program,
 	};
 
-	problems = refusals = 0;
+	problems = refusals = requests = requests_denied = ca_changes = 0;
+	requests_stand_for = request_bytes = 0;
 	fake_forget();
 	return worker_start(&options, &worker, err);
 }
@@ -310,6 +387,13 @@ static void set_up_maps(void)
 		die("core object does not load, or no cgroup v2");
 	kernel.maps.worker = bpf_map__fd(core->maps.os_worker);
 	kernel.maps.flow = bpf_map__fd(core->maps.os_flow);
+	kernel.maps.proxied = bpf_map__fd(core->maps.os_proxied);
+	kernel.maps.endpoint = bpf_map__fd(core->maps.os_endpoint);
+	kernel.maps.cidr = bpf_map__fd(core->maps.os_cidr);
+	kernel.policy = calloc(OS_SLOTS_MAX, sizeof(*kernel.policy));
+	if (!kernel.policy)
+		die("memory");
+	kernel.policy[SLOT] = (struct os_policy){.generation = 3, .mode = OS_MODE_ENFORCE};
 	kernel.maps.sock = bpf_map__fd(core->maps.os_sock);
 	kernel.worker_filter_fd = bpf_program__fd(core->progs.worker_packet_out);
 }

@@ -23,7 +23,11 @@ extern unsigned int problems, refusals; /* heard since the start */
 extern char problem[512], refused_name[WORKER_NAME_MAX + 1];
 extern struct worker_refusal refusal;
 extern struct os_flow flow_asked;
-extern bool flow_allowed; /* what the flow callback answers */
+extern bool flow_allowed; /* what the callbacks for flows and origins answer */
+extern unsigned int requests, requests_denied, ca_changes;
+extern uint64_t requests_stand_for, request_bytes;
+extern bool request_query;
+extern int listener; /* the proxy's, as the kernel side gets it */
 
 void set_up(void);
 _Noreturn void die(const char *what);
@@ -36,6 +40,9 @@ void fresh(const char *program);
 /* What the kernel side writes when an agent of @slot speaks: from port @local to @remote. */
 void put_flow(uint16_t protocol, uint16_t local, uint16_t remote, uint32_t slot);
 uint16_t port_of(int fd);
+
+/* The same of a connection that was sent to the proxy. */
+void put_proxied(int fd, const struct os_flow *flow);
 
 /* Run the supervisor's loop for at most @ms, or until the agent's socket has something. */
 bool pump(int ms);
