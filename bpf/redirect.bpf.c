@@ -53,7 +53,7 @@ int egress_redirect(struct bpf_sk_lookup *ctx)
 	listener = bpf_map_lookup_elem(&os_listener, &slot);
 	if (!listener)
 		return SK_DROP;
-	r = bpf_sk_assign(ctx, listener, BPF_SK_LOOKUP_F_REPLACE);
+	r = bpf_sk_assign(ctx, listener, BPF_SK_LOOKUP_F_REPLACE | BPF_SK_LOOKUP_F_NO_REUSEPORT);
 	bpf_sk_release(listener);
 	return r ? SK_DROP : SK_PASS;
 }

@@ -16,7 +16,9 @@
  *					what goes elsewhere, while it is not
  *	loopback			the other end must be a socket of the same sandbox, found by
  *					the packet's own addresses: a listener of somebody else's
- *					that shares the port through SO_REUSEPORT is not
+ *					that shares the port through SO_REUSEPORT is not. And the
+ *					packet stays on the host: a socket that is bound to another
+ *					device, or told one with the data, sends it out there
  *	incoming			replies and own loopback; so a listener hears its own
  *					sandbox alone, whatever address it is bound to
  *
@@ -125,6 +127,9 @@ static __always_inline __u32 judge_proxied(struct os_sock *sock, struct destinat
 		flags |= OS_SOCK_ASK;
 		reason = OS_REASON_NONE;
 	}
+	/* In audit mode it goes on all the same. */
+	if (reason != OS_REASON_NONE)
+		__builtin_memset(&rules, 0, sizeof(rules));
 	if (!outgoing) {
 		struct packet turned = {
 			.source = packet->target,
@@ -155,7 +160,7 @@ static __always_inline int judge(struct __sk_buff *skb, const int outgoing)
 	struct address real = {};
 	struct os_sock *sock;
 	__u32 state, reason, flags;
-	int kind, recorded, tcp;
+	int kind, recorded, tcp, astray;
 
 	if (!sk)
 		return 0;
@@ -183,14 +188,18 @@ static __always_inline int judge(struct __sk_buff *skb, const int outgoing)
 	stamp = egress_stamp(sock);
 	recorded = state != BPF_TCP_LISTEN && is_recorded(sock, &to);
 	flags = recorded ? sock->flags : 0;
+	astray = outgoing && skb->ifindex != PACKET_LOOPBACK_DEVICE &&
+		 egress_kind(&to.address) == EGRESS_LOOPBACK;
 	if (recorded && stamp.generation == policy.generation) {
-		if (stamp.state == OS_SOCK_ALLOWED && (!flags || flags & OS_SOCK_PROXY))
+		if (stamp.state == OS_SOCK_ALLOWED && !astray && (!flags || flags & OS_SOCK_PROXY))
 			return 1;
 		if (stamp.state == OS_SOCK_REFUSED)
 			return policy.mode == OS_MODE_AUDIT && !(flags & OS_SOCK_PROXY);
 		if (policy.mode == OS_MODE_AUDIT && flags & OS_SOCK_PROXY)
 			return 1;
 	}
+	if (policy.mode == OS_MODE_AUDIT && astray)
+		return 1;
 
 	count(OS_COUNT_HOOK + hook);
 	tcp = packet.protocol == IPPROTO_TCP;
@@ -202,7 +211,15 @@ static __always_inline int judge(struct __sk_buff *skb, const int outgoing)
 		asked = asked_earlier(sk, &to);
 	}
 	kind = egress_kind(&real);
-	if (kind == EGRESS_LOOPBACK && !asked.port) {
+	if (astray) {
+		kind = EGRESS_NEVER;
+		reason = OS_REASON_NEVER_ADDRESS;
+		if (asked.port) {
+			to.address = asked.address;
+			to.port = asked.port;
+			real = asked.address;
+		}
+	} else if (kind == EGRESS_LOOPBACK && !asked.port) {
 		if (judge_loopback(skb, sock, &to, &packet, outgoing))
 			return 1;
 		reason = OS_REASON_NEVER_ADDRESS;

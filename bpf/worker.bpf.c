@@ -5,9 +5,10 @@
  * worker that its agent has taken over would have a way out. Not attached with the others: the
  * supervisor attaches it to where it makes a worker's sockets (worker_sockets.c).
  *
- * A datagram goes to a socket that an agent made, or nowhere. Whether that one has asked is not
- * looked up: os_flow is everybody's, and a sandbox that floods it would cost others their answers.
- * An agent of another sandbox does not hear it (skb.bpf.c).
+ * Nothing goes by another device than the host's own: whatever its address, somebody out there
+ * would see it. A datagram goes to a socket that an agent made, or nowhere. Whether that one has
+ * asked is not looked up: os_flow is everybody's, and a sandbox that floods it would cost others
+ * their answers. An agent of another sandbox does not hear it (skb.bpf.c).
  */
 #include "vmlinux.h"
 #include "agent.h"
@@ -68,7 +69,7 @@ int worker_packet_out(struct __sk_buff *skb)
 	struct packet packet = {};
 	int known;
 
-	if (!packet_read(data, end, &packet))
+	if (skb->ifindex != PACKET_LOOPBACK_DEVICE || !packet_read(data, end, &packet))
 		return 0;
 	if (packet.protocol == IPPROTO_TCP)
 		return !opens_connection(data, end);

@@ -8,6 +8,8 @@
 
 #include "egress.h"
 
+#define ENOENT 2
+
 /* slot -> entries that it has in os_proxied */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -80,6 +82,7 @@ __attribute__((weak, noinline)) int flow_note_proxied(const struct packet *first
 	struct os_flow value = {};
 	__u64 *open;
 	__u32 slot;
+	int anew;
 
 	if (!first || !sock)
 		return -1;
@@ -90,15 +93,19 @@ __attribute__((weak, noinline)) int flow_note_proxied(const struct packet *first
 	flow_key(first, &key);
 	flow_value(sock, &value);
 	value.rules = sock->rules;
-	if (bpf_map_update_elem(&os_proxied, &key, &value, BPF_NOEXIST))
+	/* One of the same ends can only be left over: no two connections have them. */
+	anew = !bpf_map_lookup_elem(&os_proxied, &key);
+	if (bpf_map_update_elem(&os_proxied, &key, &value, BPF_ANY))
 		return -1;
-	__sync_fetch_and_add(open, 1);
+	if (anew)
+		__sync_fetch_and_add(open, 1);
 	return 0;
 }
 
 /*
  * A connection to the proxy was judged anew: what its entry says follows, whole, for a reader must
- * not find one policy's generation with another's rules. It is there as long as the connection.
+ * not find one policy's generation with another's rules. It is there as long as the connection; the
+ * last packet may come after it.
  */
 __attribute__((weak, noinline)) int flow_renew_proxied(const struct packet *packet,
 						       const struct os_sock *sock,
@@ -107,6 +114,7 @@ __attribute__((weak, noinline)) int flow_renew_proxied(const struct packet *pack
 {
 	struct os_flow_key key = {};
 	struct os_flow value = {};
+	long r;
 
 	if (!packet || !sock || !to || !rules)
 		return 0;
@@ -116,7 +124,8 @@ __attribute__((weak, noinline)) int flow_renew_proxied(const struct packet *pack
 	value.endpoint = to->endpoint;
 	value.flags = flags;
 	value.rules = *rules;
-	if (bpf_map_update_elem(&os_proxied, &key, &value, BPF_EXIST))
+	r = bpf_map_update_elem(&os_proxied, &key, &value, BPF_EXIST);
+	if (r && r != -ENOENT)
 		count(OS_COUNT_HELPER_FAILED);
 	return 0;
 }

@@ -16,6 +16,9 @@ struct packet {
 	__u8 pad[3];
 };
 
+/* The loopback device's index, in every network namespace. */
+#define PACKET_LOOPBACK_DEVICE 1
+
 #define PACKET_IPV4_LEN 24 /* header without options, and the ports */
 #define PACKET_IPV6_LEN 44
 

@@ -261,6 +261,11 @@ fails "--workdir that does not exist" 1 "the working directory /nonexistent: No 
 	"$openshell" run --workdir /nonexistent -- true
 fails "--workdir that is a file" 1 "is not a directory" "$openshell" run --workdir /etc/passwd -- true
 fails "--workdir /" 1 "would make the whole host writable" "$openshell" run --workdir / -- true
+refuses "--upstream-ca that does not exist" 1 "certificates in /nonexistent: No such file" \
+	--upstream-ca /nonexistent -- true
+refuses "--upstream-ca without a certificate" 1 "there is no certificate in it" \
+	--upstream-ca /etc/passwd -- true
+refuses "--upstream-ca a directory" 1 "certificates in /etc: not a file" --upstream-ca /etc -- true
 refuses "--log in no directory" 1 "opening the log /nonexistent/log: No such file" \
 	--log /nonexistent/log -- true
 refuses "--log a directory" 1 "opening the log /etc: Is a directory" --log /etc -- true

@@ -264,6 +264,32 @@ static void check_given(void)
 	close(host);
 }
 
+/* A server on a port of which the proxy has a connection. */
+static void check_server(void)
+{
+	const uint32_t to = OS_PROXY_IPV4 + SLOT * OS_PROXY_SPREAD + 1;
+	const struct os_flow known = {.slot = SLOT};
+	struct os_flow_key key = flow(2011, to, 444);
+	struct sockaddr_in at = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(to), .sin_port = htons(444)};
+	int fd = listener(), client = socket_at(SOCK_STREAM, INADDR_LOOPBACK, 2011), accepted;
+	int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+
+	if (kernel_set_listener(&kernel, SLOT, fd) ||
+	    bpf_map_update_elem(kernel.maps.proxied, &key, &known, BPF_ANY) ||
+	    connect(client, (struct sockaddr *)&at, sizeof(at)))
+		die("a connection");
+	accepted = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+	at.sin_addr.s_addr = INADDR_ANY;
+	setsockopt(server, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	ok(accepted >= 0 && !bind(server, (struct sockaddr *)&at, sizeof(at)) && !listen(server, 1),
+	   "a server of the host can start on a port that connections to the proxy have");
+	close(server);
+	close(client);
+	safe_close(accepted);
+	close(fd);
+}
+
 int main(void)
 {
 	struct core_bpf *core;
@@ -284,6 +310,7 @@ int main(void)
 	check_attached();
 	check_refused();
 	check_given();
+	check_server();
 	core_bpf__destroy(core);
 	return tap_end();
 }

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -78,8 +79,15 @@ static int attach(const struct kernel *kernel)
 int kernel_set_listener(const struct kernel *kernel, uint32_t slot, int fd)
 {
 	uint64_t socket = (uint64_t)fd;
-	int r = attach(kernel);
+	int r, on = 1;
 
+	/*
+	 * What it accepts has the port that the agent asked for: the host's own server on that port
+	 * must be able to start meanwhile.
+	 */
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)))
+		return -errno;
+	r = attach(kernel);
 	return r ? r : bpf_map_update_elem(kernel->maps.listener, &slot, &socket, BPF_ANY);
 }
 

@@ -74,13 +74,22 @@ socklen_t parse_address(const char *address, const char *port, struct sockaddr_s
 	return sizeof(*in6);
 }
 
+static const char *bound_device, *bound_address; /* what sockets are bound to, or NULL */
+
 static int socket_for(const struct sockaddr_storage *address, int type)
 {
 	const struct timeval limit = {.tv_sec = 2};
 	int fd = socket(address->ss_family, type, 0);
+	struct sockaddr_storage from;
 
 	if (fd < 0)
 		finish(errno);
+	if (bound_device && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, bound_device,
+				       (socklen_t)strlen(bound_device)))
+		finish(ENOTTY);
+	if (bound_address &&
+	    bind(fd, (struct sockaddr *)&from, parse_address(bound_address, "0", &from)))
+		finish(ENOTTY);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	return fd;
@@ -640,6 +649,27 @@ static void act_exec(char **argv)
 	execute(argv + 1);
 }
 
+/* turn DEVICE ADDRESS PORT: a connection that is bound to DEVICE when it is there */
+static void act_turn(char **argv)
+{
+	const struct linger none = {.l_onoff = 1}; /* it could not say that it ends */
+	struct sockaddr_storage to;
+	socklen_t len = parse_address(argv[2], argv[3], &to);
+	int fd = socket_for(&to, SOCK_STREAM), error;
+
+	if (connect(fd, (struct sockaddr *)&to, len))
+		finish(errno);
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+	error = echo(fd);
+	if ((error && error != EREMCHG) ||
+	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, argv[1], (socklen_t)strlen(argv[1])))
+		finish(ENOTTY);
+	finish(echo(fd));
+}
+
+/* through DEVICE ACT.., from ADDRESS ACT..: the act with its sockets bound to that */
+static void act_bound(char **argv);
+
 static const struct act {
 	const char *name;
 	void (*run)(char **argv);
@@ -673,19 +703,37 @@ static const struct act {
 	{"own", act_own},
 	{"own-udp", act_own_udp},
 	{"listen", act_listen},
+	{"astray", act_astray},
 	{"spoof", act_spoof},
 	{"pass", act_pass},
 	{"share", act_share},
 	{"rounds", act_rounds},
 	{"many", act_many},
 	{"leave", act_leave},
+	{"turn", act_turn},
+	{"through", act_bound},
+	{"from", act_bound},
 };
+
+static _Noreturn void act(char **argv)
+{
+	for (size_t i = 0; argv[0] && i < sizeof(acts) / sizeof(acts[0]); i++)
+		if (!strcmp(argv[0], acts[i].name))
+			acts[i].run(argv);
+	finish(ENOSYS);
+}
+
+static void act_bound(char **argv)
+{
+	if (!strcmp(argv[0], "through"))
+		bound_device = argv[1];
+	else
+		bound_address = argv[1];
+	act(argv + 2);
+}
 
 int main(int argc, char **argv)
 {
 	alarm(20);
-	for (size_t i = 0; argc > 1 && i < sizeof(acts) / sizeof(acts[0]); i++)
-		if (!strcmp(argv[1], acts[i].name))
-			acts[i].run(argv + 1);
-	finish(ENOSYS);
+	act(argv + 1);
 }

@@ -28,6 +28,7 @@ int echo(int fd);
 void act_own(char **argv);
 void act_own_udp(char **argv);
 void act_listen(char **argv);
+void act_astray(char **argv);
 void act_spoof(char **argv);
 void act_pass(char **argv);
 void act_share(char **argv);

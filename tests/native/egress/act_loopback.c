@@ -5,6 +5,7 @@
 #include "act.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
@@ -116,17 +117,43 @@ void act_own_udp(char **argv)
 	finish(error);
 }
 
+/* astray DEVICE: a datagram to a socket of ours, by a device that does not lead there */
+void act_astray(char **argv)
+{
+	int a = socket_of("127.0.0.1", SOCK_DGRAM), b = socket_of("127.0.0.1", SOCK_DGRAM);
+	const struct in_pktinfo out = {.ipi_ifindex = (int)if_nametoindex(argv[1])};
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(out))] = {};
+	struct sockaddr_storage to;
+	struct iovec iov = {.iov_base = (char *)"x", .iov_len = 1};
+	struct msghdr message = {.msg_name = &to,
+				 .msg_iov = &iov,
+				 .msg_iovlen = 1,
+				 .msg_control = control,
+				 .msg_controllen = sizeof(control)};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+	if (bind_to(b, "127.0.0.1"))
+		finish(ENOTTY);
+	message.msg_namelen = parse_with_port("127.0.0.1", bound_port(b), &to);
+	header->cmsg_level = IPPROTO_IP;
+	header->cmsg_type = IP_PKTINFO;
+	header->cmsg_len = CMSG_LEN(sizeof(out));
+	memcpy(CMSG_DATA(header), &out, sizeof(out));
+	finish(sendmsg(a, &message, 0) == 1 ? 0 : errno);
+}
+
 /*
  * listen ADDRESS [PORT]: report the port, then 0 if somebody connects and sends within two seconds,
  * else the errno.
  */
 void act_listen(char **argv)
 {
-	int fd = socket_of(argv[1], SOCK_STREAM), accepted;
+	int fd = socket_of(argv[1], SOCK_STREAM), accepted, on = 1;
 	struct sockaddr_storage at;
 	socklen_t len = parse_address(argv[1], argv[2] ? argv[2] : "0", &at);
 	char c;
 
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (bind(fd, (struct sockaddr *)&at, len) || listen(fd, 4))
 		finish(ENOTTY);
 	report(ntohs(bound_port(fd)));

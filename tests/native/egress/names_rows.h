@@ -88,6 +88,10 @@
 {"DNS on the host's loopback", "{other} udp-connected 127.0.0.53 53", WORKER, -1, OS_HOOK_CONNECT4, ADMIT(NO)},
 {"DNS on ::1", "{other} tcp ::1 53", WORKER, -1, OS_HOOK_CONNECT6, ADMIT(NO)},
 {"DNS at a metadata service", "{other} tcp 169.254.169.254 53", WORKER, 0, OS_HOOK_CONNECT4, ADMIT(NO)},
+{"DNS from the outer address", "{other} from 10.77.0.1 udp-sendto 10.77.0.2 53", WORKER, 0, OS_HOOK_SENDMSG4, ADMIT(NO)},
+{"DNS from a socket of another interface", "{other} through v0 udp-sendto 10.77.0.2 53", EPERM, 0, OS_HOOK_EGRESS, DENY(NEVER_ADDRESS)},
+{"DNS from one, over TCP", "{other} through v0 tcp 10.77.0.2 53", EINPROGRESS, 0, OS_HOOK_EGRESS, DENY(NEVER_ADDRESS)},
+{"a name from a socket of its interface", "{admitted} through v0 tcp 198.18.0.1 8000", 0, 0, OS_HOOK_CONNECT4, WENT(101, "::ffff:10.77.0.2")},
 {"DNS at a synthetic address", "{other} tcp 198.18.0.99 53", WORKER, 0, OS_HOOK_CONNECT4, ADMIT(NO)},
 
 /* The worker itself */

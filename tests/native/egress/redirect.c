@@ -357,6 +357,9 @@ static void check_turn(const char *act, enum policy_kind kind, int wanted, uint3
 	revoke_all(); /* what cannot say that it ends */
 	policy_switch(POLICY_FULL, runner_dir);
 
+	if (!wanted && !destroyed)
+		return; /* what is no connection is told by the kernel alone */
+
 	/* And with a supervisor. */
 	pid = start(SLOT, act, scope, &report, &go);
 	first = next_report(report);
@@ -411,6 +414,8 @@ static void check_switches(int scope)
 		   "direct, and inspected after", scope);
 	check_turn("{admitted} hold " SYNTHETIC "f 8000", POLICY_TURNED, 0, 1,
 		   "direct over v6, and inspected after", scope);
+	check_turn("{admitted} hold-udp 198.18.0.15 8000", POLICY_TURNED, 0, 0,
+		   "datagrams, and inspected after", scope);
 	check_switch("{admitted} hold 198.18.0.10 8000 198.18.0.16 8000", "switch, inspected",
 		     EREMCHG, scope);
 	check_renewed(HELD, POLICY_FULL, OS_SOCK_PROXY, 1, "after a switch", scope);

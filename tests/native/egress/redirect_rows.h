@@ -21,6 +21,12 @@
 {"and over v6", "{admitted} tcp fd6f:7065:6e73:6865::a 8000", WORKER, -1, OS_HOOK_GETPEERNAME6, ADMIT(NO)},
 {"the flow is written down", "{admitted} tcp 198.18.0.10 8000", WORKER, 0, OS_HOOK_SOCKOPS, ADMIT(NO)},
 
+{"inspected name, from the outer address", "{admitted} from 10.77.0.1 tcp 198.18.0.10 8000", WORKER, 0, OS_HOOK_CONNECT4, ADMIT(110)},
+{"inspected name, from an address of loopback", "{admitted} from 127.9.9.9 tcp 198.18.0.10 8000", WORKER, -1, OS_HOOK_CONNECT4, ADMIT(110)},
+{"inspected name, from a socket of another interface", "{admitted} through v0 tcp 198.18.0.10 8000", EINPROGRESS, 0, OS_HOOK_EGRESS, DENY(NEVER_ADDRESS)},
+
+{"inspected name, turning to another interface", "{admitted} from 10.77.0.1 turn v0 198.18.0.10 8000", EAGAIN, 0, OS_HOOK_EGRESS, DENY(NEVER_ADDRESS)},
+
 /* The same callers as elsewhere */
 {"inspected name, other binary", "{other} tcp 198.18.0.10 8000", EPERM, 0, OS_HOOK_CONNECT4, DENY(BINARY)},
 {"inspected name over v6, other binary", "{other} tcp fd6f:7065:6e73:6865::a 8000", EPERM, -1, OS_HOOK_CONNECT6, DENY(BINARY)},

@@ -100,6 +100,7 @@
 {"own dual-stack listener over v4-mapped", "{other} own :: ::ffff:127.0.0.1", 0, 0, OS_HOOK_CONNECT6, ADMIT(NO)},
 {"own datagrams", "{other} own-udp 127.0.0.1 127.0.0.1", 0, 0, OS_HOOK_SENDMSG4, ADMIT(NO)},
 {"own datagrams, v6", "{other} own-udp ::1 ::1", 0, 0, OS_HOOK_SENDMSG6, ADMIT(NO)},
+{"own datagram by another interface", "{other} astray v0", EPERM, 0, OS_HOOK_EGRESS, DENY(NEVER_ADDRESS)},
 
 /* Kinds of sockets: AF_INET 2, AF_INET6 10; stream 1, datagram 2, raw 3 */
 {"TCP", "{other} socket 2 1 6", 0, 0, OS_HOOK_SOCK_CREATE, ADMIT(NO)},
