@@ -7,7 +7,7 @@ packages="clang llvm libclang-rt-14-dev bpftool libbpf-dev libelf-dev zlib1g-dev
 protobuf-c-compiler libprotobuf-c-dev libyaml-dev libjansson-dev libssl-dev libcap-dev
 libseccomp-dev libnghttp2-dev libpcre2-dev libc-ares-dev libuv1-dev libcmocka-dev clang-format shellcheck pahole qemu-system-x86 busybox-static
 git cpio zstd lz4 xz-utils e2fsprogs iproute2 python3 python3-yaml python3-jsonschema bubblewrap
-curl openssl openssh-client dnsmasq-base dropbear-bin redis-tools nodejs"
+curl openssl openssh-client dnsmasq-base dropbear-bin redis-tools nodejs python3-hpack"
 
 missing=
 for p in $packages; do
