@@ -10,7 +10,7 @@ protobuf-c-compiler libprotobuf-c-dev libyaml-dev libjansson-dev libssl-dev libc
 libseccomp-dev libnghttp2-dev libpcre2-dev libc-ares-dev libuv1-dev libcmocka-dev clang-format shellcheck pahole qemu-system-x86 busybox-static
 git cpio zstd lz4 xz-utils e2fsprogs iproute2 python3 python3-yaml python3-jsonschema bubblewrap
 curl openssl openssh-client dnsmasq-base dropbear-bin redis-tools nodejs nginx python3-grpcio
-python3-requests python3-pip"
+python3-requests python3-pip python3-hpack"
 # Some packages of node bring npm along, and conflict with the distribution's.
 command -v npm >/dev/null || packages="$packages npm"
 [ "${1:-}" != bench ] || packages="$packages wrk squid-openssl mitmproxy"
