@@ -11,6 +11,7 @@
 # tree, so that sandboxes of the host are neither disturbed nor mistaken for something left behind.
 set -u
 export LC_ALL=C
+unset GITHUB_TOKEN GH_TOKEN
 bin=${1:-${BUILD:-build}/bin}
 n=0
 failed=0
@@ -31,7 +32,9 @@ if [ -z "${BAD_INPUT_DIR:-}" ]; then
 	BAD_INPUT_CGROUP=$unified/${BAD_INPUT_DIR##*/}
 	mkdir "$BAD_INPUT_CGROUP" || exit 1
 	export BAD_INPUT_DIR BAD_INPUT_CGROUP
-	cp "$bin/openshell" "$BAD_INPUT_DIR/openshell"
+	mkdir -p "$BAD_INPUT_DIR/bin" "$BAD_INPUT_DIR/share/openshell/policy"
+	cp "$bin/openshell" "$BAD_INPUT_DIR/bin/openshell"
+	cp -r "$(dirname "$0")/../../policy/providers" "$BAD_INPUT_DIR/share/openshell/policy"
 	unshare --mount --propagation private "$0" "$bin"
 	status=$?
 	rm -rf "$BAD_INPUT_DIR"
@@ -40,7 +43,7 @@ if [ -z "${BAD_INPUT_DIR:-}" ]; then
 fi
 
 dir=$BAD_INPUT_DIR
-openshell=$dir/openshell
+openshell=$dir/bin/openshell
 mkdir "$dir/cgroup" "$dir/in" "$dir/work" "$dir/tmp"
 mount --bind "$BAD_INPUT_CGROUP" "$dir/cgroup" && umount "$unified" &&
 	mount --move "$dir/cgroup" "$unified" &&
@@ -242,6 +245,13 @@ refuses "--env without =" 2 "expected NAME=VALUE" --env FOO -- true
 refuses "--env without a name" 2 "expected NAME=VALUE" --env =x -- true
 refuses "--name with a blank" 2 "a sandbox's name has 1 to 63 letters" --name "a b" -- true
 refuses "--name, empty" 2 "a sandbox's name has 1 to 63 letters" --name "" -- true
+refuses "--provider with a space" 2 "expected NAME=TYPE or TYPE" --provider 'a b=github' -- true
+refuses "--provider without a type" 2 "expected NAME=TYPE or TYPE" --provider a= -- true
+refuses "--provider of no type" 1 "did you mean 'github'?" --provider githup -- true
+refuses "--provider without its variable" 1 "needs GITHUB_TOKEN or GH_TOKEN" \
+	--provider github -- true
+refuses "--provider generic without variables" 1 "needs the variables' names" \
+	--provider generic -- true
 refuses "--log-format xml" 2 "expected shorthand or ocsf" --log-format xml -- true
 refuses "--tty --no-tty" 2 "exclude each other" --tty -- true
 refuses "an unknown option" 2 "unknown option --bogus" --bogus -- true

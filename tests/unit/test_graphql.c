@@ -190,7 +190,7 @@ static void limits(void **state)
 	repeat(out, "[", 100000);
 	expect(document, NULL, "is nested too deeply");
 	out = repeat(document, "{", 1);
-	out = repeat(out, "a ", 7000);
+	out = repeat(out, "a ", 8000);
 	repeat(out, "}", 1);
 	expect(document, NULL, "has too many selections");
 	out = repeat(document, "{a(x:[", 1);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define ARENA_MAX (2u << 20)
+#define TRY_STEPS 100000 /* of a pattern, in an empty text */
 
 /* Shapes of secrets; a placeholder that looks like one is none. */
 static const struct {
@@ -223,21 +224,31 @@ int middleware_pattern_compile(const struct middleware_pattern *pattern, pcre2_c
 /* Whether it compiles, and needs at least one character: else it would match between all others. */
 static int try_pattern(struct parser *parser, const struct middleware_pattern *pattern)
 {
+	pcre2_match_context *context = NULL;
 	pcre2_match_data *match = NULL;
 	pcre2_code *code = NULL;
-	int r = middleware_pattern_compile(pattern, &code, parser->err), found;
+	int r = middleware_pattern_compile(pattern, &code, parser->err), found = 0;
 
 	if (r == -EINVAL)
 		return error_wrap(parser->err, "%s", parser->place);
 	if (r < 0)
 		return r;
 	match = pcre2_match_data_create(1, NULL);
-	found = match ? pcre2_match(code, (PCRE2_SPTR) "", 0, 0, 0, match, NULL) : 0;
-	if (!match)
+	context = pcre2_match_context_create(NULL);
+	if (match && context) {
+		pcre2_set_match_limit(context, TRY_STEPS);
+		found = pcre2_match(code, (PCRE2_SPTR) "", 0, 0, 0, match, context);
+	}
+	if (!match || !context)
 		r = no_memory(parser->err);
 	else if (found >= 0)
 		r = error_set(parser->err, -EINVAL, "%s: '%s' matches an empty text", parser->place,
 			      pattern->pattern);
+	else if (found != PCRE2_ERROR_NOMATCH)
+		r = error_set(parser->err, -EINVAL,
+			      "%s: '%s' takes too long, even in an empty text", parser->place,
+			      pattern->pattern);
+	pcre2_match_context_free(context);
 	pcre2_match_data_free(match);
 	pcre2_code_free(code);
 	return r;

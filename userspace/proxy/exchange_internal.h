@@ -63,7 +63,7 @@ struct exchange {
 	uint16_t status;  /* of the response */
 	bool has_body;
 	bool websocket;
-	bool gather_rules, gather_credentials, gather_middleware, sign;
+	bool gather_rules, gather_credentials, gather_middleware;
 	bool reused, retried; /* the stream to the server */
 	bool answered;	      /* the final head went to the agent */
 	bool told;

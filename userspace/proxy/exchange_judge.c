@@ -11,6 +11,7 @@
 
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #define PB(name) Openshell__Compiled__V1__##name
 
@@ -176,22 +177,54 @@ static bool middleware_went(struct exchange *ex, int r, const char *why)
 	return false;
 }
 
-static bool sign(struct exchange *ex, const uint8_t *body, size_t size)
+static const PB(L7) * signing_of(const struct exchange *ex)
 {
 	const PB(Endpoint) *endpoint = endpoint_of(ex);
-	struct credential_scope scope = scope_of(ex);
-	struct error err = {};
-	int r;
 
-	if (!endpoint || !endpoint->l7 || !endpoint->l7->credential_signing)
-		return true;
-	r = sigv4_sign_request(ex->origin->generation->credentials, &scope, endpoint->l7,
-			       &ex->request, body, size, ex->arena, &err);
+	return endpoint && endpoint->l7 && endpoint->l7->credential_signing ? endpoint->l7 : NULL;
+}
+
+static bool signature_went(struct exchange *ex, int r)
+{
 	if (!r)
 		return true;
-	answer(ex, r == -ENOMEM ? 503 : 403, "credential_endpoint_mismatch",
-	       err.message[0] ? err.message : "the request could not be signed");
+	if (r == -ENOMEM)
+		out_of_memory(ex);
+	else if (r == -EOPNOTSUPP)
+		answer(ex, 403, "credential_endpoint_mismatch",
+		       "the body's chunks are signed one by one, which is not done here: send it "
+		       "unsigned or whole");
+	else if (r == -ENOENT || r == -EACCES)
+		answer(ex, 403, "credential_endpoint_mismatch",
+		       "no AWS credentials of this sandbox may be used here");
+	else
+		answer(ex, 413, "credential_endpoint_mismatch",
+		       "with its signature the request is too large");
 	return false;
+}
+
+static bool sign(struct exchange *ex, const uint8_t *body, size_t size)
+{
+	const PB(L7) *l7 = signing_of(ex);
+	struct credential_scope scope = scope_of(ex);
+	struct sigv4 signing;
+	int r;
+
+	if (!l7)
+		return true;
+	signing = (struct sigv4){
+		.mode = l7->credential_signing,
+		.service = l7->signing_service,
+		.region = l7->signing_region,
+		.host = ex->origin->host,
+		.now = time(NULL),
+		.body = body,
+		.body_size = size,
+	};
+	r = sigv4_keys(ex->origin->generation->credentials, &scope, &signing.keys);
+	if (!r)
+		r = sigv4_sign(&signing, &ex->request, ex->arena);
+	return signature_went(ex, r);
 }
 
 /* The head is sent as it was judged: with the canonical path. */
@@ -223,48 +256,73 @@ static bool rewrite_head(struct exchange *ex)
 	const char *why = "";
 	bool changed = false;
 
-	if (!write_target(ex))
-		return false;
 	if (ex->origin->has_middleware &&
 	    !middleware_went(ex,
 			     middleware_head(generation->middleware, ex->origin->host, &ex->request,
-					     ex->arena, &why),
+					     ex->arena, &changed, &why),
 			     why))
+		return false;
+	/* The agent's own signature is made with placeholders. */
+	if (signing_of(ex) && !signature_went(ex, sigv4_strip(&ex->request, ex->arena)))
 		return false;
 	return credentials_went(ex, credentials_rewrite_head(generation->credentials, &scope,
 							     &ex->request, ex->arena, &changed));
 }
 
-/* How much of the body has to be seen first; 0: none. */
-static size_t gather_size(struct exchange *ex)
+static void at_least(size_t *most, size_t size)
+{
+	if (*most < size)
+		*most = size;
+}
+
+/* For middleware that looks at bodies; false: it was answered. */
+static bool gather_for_middleware(struct exchange *ex, size_t *most)
+{
+	const struct http_head *head = &ex->request;
+	struct middleware *middleware = ex->origin->generation->middleware;
+	size_t max =
+		ex->origin->has_middleware ? middleware_body_max(middleware, ex->origin->host) : 0;
+	const char *why = "";
+
+	if (max && head->body == HTTP_BODY_LENGTH && head->length > max)
+		return middleware_went(ex, middleware_oversize(middleware, ex->origin->host, &why),
+				       why);
+	ex->gather_middleware = max != 0;
+	at_least(most, max);
+	return true;
+}
+
+/* How much of the body has to be seen first, 0: none; false: it was answered. */
+static bool plan_body(struct exchange *ex, size_t *ret_most)
 {
 	const PB(Endpoint) *endpoint = endpoint_of(ex);
 	const PB(L7) *l7 = endpoint ? endpoint->l7 : NULL;
-	size_t most = 0;
+	int r;
 
 	ex->gather_rules = ex->verdict.outcome == L7_NEED_BODY;
 	if (ex->gather_rules)
-		most = ex->verdict.body_max;
+		*ret_most = ex->verdict.body_max;
 	if (!ex->has_body)
-		return most;
+		return true;
+	if (!gather_for_middleware(ex, ret_most))
+		return false;
 	/* In what is compressed nothing can be found. */
 	ex->gather_credentials = l7 && l7->request_body_credential_rewrite &&
 				 !http_field_find(&ex->request, "content-encoding");
-	ex->gather_middleware = ex->origin->has_middleware;
-	ex->sign = l7 && sigv4_needs_body(l7);
-	if (ex->gather_credentials && most < CREDENTIAL_BODY_MAX)
-		most = CREDENTIAL_BODY_MAX;
-	if (ex->gather_middleware && most < MIDDLEWARE_BODY_MAX)
-		most = MIDDLEWARE_BODY_MAX;
-	if (ex->sign && most < SIGNED_BODY_MAX)
-		most = SIGNED_BODY_MAX;
-	return most;
+	if (ex->gather_credentials)
+		at_least(ret_most, CREDENTIAL_BODY_MAX);
+	if (!signing_of(ex))
+		return true;
+	r = sigv4_payload(&ex->request, l7->credential_signing);
+	if (r > 0)
+		at_least(ret_most, SIGNED_BODY_MAX);
+	return signature_went(ex, r < 0 ? r : 0);
 }
 
 void exchange_judge(struct exchange *ex)
 {
 	const struct l7_set *set = &ex->origin->set;
-	size_t most;
+	size_t most = 0;
 
 	if (!read_target(ex))
 		return;
@@ -284,7 +342,8 @@ void exchange_judge(struct exchange *ex)
 	}
 	if (!passes(ex))
 		return;
-	most = gather_size(ex);
+	if (!write_target(ex) || !plan_body(ex, &most))
+		return;
 	if (most || ex->gather_rules) {
 		exchange_gather(ex, most);
 		return;

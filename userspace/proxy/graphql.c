@@ -162,11 +162,20 @@ static int lex_string(struct parser *p)
 static void skip_ignored(struct parser *p)
 {
 	for (; p->at < p->end; p->at++) {
-		if (*p->at == '#')
-			while (p->at < p->end && *p->at != '\n' && *p->at != '\r')
+		switch (*p->at) {
+		case '#':
+			while (p->at + 1 < p->end && p->at[1] != '\n' && p->at[1] != '\r')
 				p->at++;
-		if (p->at == p->end || !memchr(" \t\n\r,", *p->at, 5))
+			break;
+		case ' ':
+		case '\t':
+		case '\n':
+		case '\r':
+		case ',':
+			break;
+		default:
 			return;
+		}
 	}
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What http2.c (the connection), http2_stream.c (bodies, both ways), http2_agent.c and
- * http2_upstream.c (heads) share.
+ * What http2.c (the connection), http2_session.c (nghttp2's callbacks), http2_stream.c (bodies,
+ * both ways), http2_agent.c and http2_upstream.c (heads) share.
  *
  * A stream lives until both nghttp2 and its owner are done with it: `closed` and no owner. Then it
  * is buried, and freed at the end of the next http2_feed() or http2_drain(): until then whoever is
@@ -130,6 +130,18 @@ static inline struct http2_stream *http2_stream_of(struct stream *stream)
 
 int http2_new(const struct http2_options *options, bool server, const struct stream_ops *ops,
 	      const nghttp2_settings_entry *settings, size_t count, struct http2 **ret_h2);
+
+/* Write a DATA frame into what is to be sent: nghttp2's callback. */
+int http2_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *header,
+		    size_t size, nghttp2_data_source *source, void *arg);
+
+/* http2_session.c: nghttp2's callbacks */
+
+/* Sets h2->session. 0 or -ENOMEM. */
+int http2_session_new(struct http2 *h2);
+
+/* A callback's way to end the connection: http2_feed() or http2_drain() hears of it. */
+int http2_give_up(struct http2 *h2, uint32_t code);
 
 /* http2_agent.c and http2_upstream.c: a header block that is no trailers came, in h2->fields. */
 void http2_agent_head(struct http2_stream *s, bool end);

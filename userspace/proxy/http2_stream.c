@@ -246,7 +246,7 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *data, si
 
 	if (!size && !s->ended_out)
 		return NGHTTP2_ERR_DEFERRED;
-	/* send_data() takes it out of `out` when it has room. */
+	/* http2_send_data() takes it out of `out` when it has room. */
 	*flags |= NGHTTP2_DATA_FLAG_NO_COPY;
 	if (!s->ended_out || size < s->out.size)
 		return (ssize_t)size;

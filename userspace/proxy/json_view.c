@@ -139,12 +139,32 @@ static size_t utf8_length(const uint8_t *at, const uint8_t *end)
 	return n;
 }
 
+/*
+ * Skips what is plain ASCII in a string, eight bytes at a time: none of them less than a space, a
+ * quote, a backslash, or with the high bit set.
+ */
+static const uint8_t *skip_plain(const uint8_t *at, const uint8_t *end)
+{
+	const uint64_t ones = 0x0101010101010101ull, highs = 0x8080808080808080ull;
+
+	for (; end - at >= 8; at += 8) {
+		uint64_t word, quote, backslash;
+
+		memcpy(&word, at, sizeof(word));
+		quote = word ^ ones * '"';
+		backslash = word ^ ones * '\\';
+		if ((word | (word - ones * 0x20) | (quote - ones) | (backslash - ones)) & highs)
+			break;
+	}
+	return at;
+}
+
 /* Reads a string at its opening quote; @ret_nul: it has an escaped NUL. */
 static int check_string(struct check *check, bool *ret_nul)
 {
 	const uint8_t *at = check->at + 1, *end = check->end, *after;
 
-	for (; at < end && *at != '"';) {
+	for (at = skip_plain(at, end); at < end && *at != '"';) {
 		if (*at == '\\') {
 			int32_t c = escaped(at + 1, end, &after);
 
@@ -152,7 +172,7 @@ static int check_string(struct check *check, bool *ret_nul)
 				return fail(check, "has an escape in a string that is none, or "
 						   "half a surrogate pair");
 			*ret_nul |= !c;
-			at = after;
+			at = skip_plain(after, end);
 		} else if (*at < 0x20) {
 			return fail(check, "has a control character in a string");
 		} else if (*at < 0x80) {
@@ -438,12 +458,19 @@ enum json_view_kind json_view_kind(struct text value)
 	}
 }
 
-/* Where the string that begins at @at ends. */
-static const char *string_end(const char *at)
+/* Where the string that begins at @at ends: at a quote after an even number of backslashes. */
+static const char *string_end(const char *at, const char *end)
 {
-	for (at++; *at != '"'; at++)
-		at += *at == '\\';
-	return at + 1;
+	const char *start = ++at, *quote, *before;
+
+	for (;; at = quote + 1) {
+		quote = memchr(at, '"', (size_t)(end - at));
+		before = quote;
+		while (before > start && before[-1] == '\\')
+			before--;
+		if ((quote - before) % 2 == 0)
+			return quote + 1;
+	}
 }
 
 static const char *value_end(const char *at, const char *end)
@@ -451,20 +478,26 @@ static const char *value_end(const char *at, const char *end)
 	size_t depth = 0;
 
 	do {
-		if (*at == '"') {
-			at = string_end(at);
-		} else if (*at == '{' || *at == '[') {
+		switch (*at) {
+		case '"':
+			at = string_end(at, end);
+			break;
+		case '{':
+		case '[':
 			depth++;
 			at++;
-		} else if (*at == '}' || *at == ']') {
+			break;
+		case '}':
+		case ']':
 			depth--;
 			at++;
-		} else if (depth) {
-			at++;
-		} else {
-			while (at < end && !is_space((uint8_t)*at) && *at != ',' && *at != '}' &&
-			       *at != ']')
+			break;
+		default:
+			/* a scalar that is no string, or what is between values */
+			do
 				at++;
+			while (at < end && *at != '"' && *at != ',' && *at != '{' && *at != '}' &&
+			       *at != '[' && *at != ']' && !is_space((uint8_t)*at));
 		}
 	} while (depth);
 	return at;
@@ -497,7 +530,7 @@ bool json_view_member(struct text object, uint32_t *place, struct text *ret_name
 
 	if (!name)
 		return false;
-	after = string_end(name);
+	after = string_end(name, end);
 	value = skip_mark(after, end, ':');
 	*ret_name = (struct text){name, (uint32_t)(after - name)};
 	after = value_end(value, end);

@@ -70,6 +70,17 @@ static int build_one_glob(const struct build *build, const char *pattern, enum l
 	return r < 0 ? refuse(build, r, "a malformed glob") : 0;
 }
 
+/* A GET rule is for HEAD too. */
+static unsigned int rule_methods(const char *method)
+{
+	unsigned int bit =
+		*method ? l7_method_bit((struct text){method, (uint32_t)strlen(method)}, false) : 0;
+
+	if (!strcmp(method, "*"))
+		return L7_METHOD_ANY;
+	return bit == L7_METHOD_GET ? bit | L7_METHOD_HEAD : bit;
+}
+
 static int build_rule(const struct build *build, const PB(L7Rule) * message,
 		      enum l7_reading reading, struct l7_rule *rule)
 {
@@ -82,6 +93,7 @@ static int build_rule(const struct build *build, const PB(L7Rule) * message,
 		.reading = reading,
 		.method = {message->method, (uint32_t)strlen(message->method)},
 		.any_method = !strcmp(message->method, "*"),
+		.methods = rule_methods(message->method),
 		.has_path = *message->path,
 		.operation = message->operation_type,
 		.has_name = *message->operation_name,

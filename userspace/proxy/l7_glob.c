@@ -154,6 +154,23 @@ struct text l7_path_plain(struct text path, bool is_glob, char *buffer)
 	return (struct text){buffer, (uint32_t)(out - buffer)};
 }
 
+static void add_pairs(struct l7_pairs *pairs, struct text text)
+{
+	for (uint32_t i = 1; i < text.size; i++) {
+		uint8_t place = (uint8_t)((uint8_t)text.data[i - 1] * 167 + (uint8_t)text.data[i]);
+
+		pairs->word[place / 64] |= 1ull << (place % 64);
+	}
+}
+
+struct l7_pairs l7_pairs_of(struct text text)
+{
+	struct l7_pairs pairs = {0};
+
+	add_pairs(&pairs, text);
+	return pairs;
+}
+
 int l7_glob_new(struct arena *arena, const char *pattern, enum l7_glob_of of,
 		enum l7_reading reading, struct l7_glob *ret_glob)
 {
@@ -183,8 +200,11 @@ int l7_glob_new(struct arena *arena, const char *pattern, enum l7_glob_of of,
 		parts = arena_alloc_array(arena, count, sizeof(*parts));
 	if (count && !parts)
 		return -ENOMEM;
-	for (const char *c = copy + glob.literal.size; *c;)
-		c = read_part(c, glob.crosses, &parts[glob.parts_count++]);
+	add_pairs(&glob.pairs, glob.literal);
+	for (const char *c = copy + glob.literal.size; *c;) {
+		c = read_part(c, glob.crosses, &parts[glob.parts_count]);
+		add_pairs(&glob.pairs, parts[glob.parts_count++].literal);
+	}
 	glob.parts = parts;
 	*ret_glob = glob;
 	return 0;

@@ -29,7 +29,17 @@ enum l7_glob_of {
 
 struct l7_glob_part;
 
+/*
+ * A set of the pairs of neighbouring bytes in a text, by their hash. A text that a glob matches has
+ * all pairs that the glob's literal parts have, which tells most of those that do not match from
+ * the others at the price of four words.
+ */
+struct l7_pairs {
+	uint64_t word[4];
+};
+
 struct l7_glob {
+	struct l7_pairs pairs;
 	struct text literal; /* what it begins with */
 	bool is_literal;     /* and is nothing else */
 	bool crosses;	     /* a deny rule's reading */
@@ -55,3 +65,12 @@ bool l7_glob_match(const struct l7_glob *glob, struct text text);
  * meaning there is put into a set: `%2A` becomes `[*]`; @buffer has three times its size then.
  */
 struct text l7_path_plain(struct text path, bool is_glob, char *buffer);
+
+struct l7_pairs l7_pairs_of(struct text text);
+
+/* False: a text with those pairs cannot match. */
+static inline bool l7_glob_may_match(const struct l7_glob *glob, const struct l7_pairs *pairs)
+{
+	return !((glob->pairs.word[0] & ~pairs->word[0]) | (glob->pairs.word[1] & ~pairs->word[1]) |
+		 (glob->pairs.word[2] & ~pairs->word[2]) | (glob->pairs.word[3] & ~pairs->word[3]));
+}

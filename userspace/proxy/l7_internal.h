@@ -21,12 +21,22 @@ struct l7_matcher {
 	const struct l7_glob *glob;
 };
 
+/* Methods of HTTP as bits. */
+#define L7_METHOD_OTHER (1u << 0) /* that have no bit of their own */
+#define L7_METHOD_GET	(1u << 1)
+#define L7_METHOD_HEAD	(1u << 2)
+#define L7_METHOD_ANY	(~0u)
+
+/* The bit of a method; @fold: whatever its letter case. */
+unsigned int l7_method_bit(struct text method, bool fold);
+
 struct l7_rule {
-	enum l7_reading reading;
-	struct text method; /* of HTTP; size 0: a GraphQL rule */
-	bool any_method;
+	struct l7_glob path; /* first, and with it what decides about most requests */
 	bool has_path;
-	struct l7_glob path;
+	bool any_method;
+	unsigned int methods; /* L7_METHOD_*; 0: a GraphQL rule */
+	enum l7_reading reading;
+	struct text method;
 	size_t queries;
 	const struct l7_matcher *query;
 	PB(OperationType) operation; /* UNSPECIFIED: no GraphQL rule */
@@ -78,9 +88,11 @@ struct l7_question {
 	bool websocket;		/* the request is an upgrade */
 	struct text plain;	/* the path as servers read it */
 	struct text other;	/* and as some do; size 0: no other */
+	struct l7_pairs plain_pairs, other_pairs;
 	bool encoded_slash;
 	size_t methods; /* more than one when headers override it */
 	struct text method[1 + L7_OVERRIDES_MAX];
+	unsigned int method_bit[1 + L7_OVERRIDES_MAX][2]; /* as written, and in any letter case */
 	/* the body, or a message */
 	bool has_body;
 	const uint8_t *body;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/l7_internal.h"
 
+#include "common/cleanup.h"
+
 #include <errno.h>
 
 /*
@@ -15,6 +17,28 @@ static bool is_override(struct text name)
 	       text_is(name, "x-method-override");
 }
 
+unsigned int l7_method_bit(struct text method, bool fold)
+{
+	static const char *const known[] = {"GET",   "HEAD",   "POST",	 "PUT",
+					    "PATCH", "DELETE", "OPTIONS"};
+
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (method.size == strlen(known[i]) &&
+		    (fold ? !strncasecmp(method.data, known[i], method.size)
+			  : !memcmp(method.data, known[i], method.size)))
+			return L7_METHOD_GET << i;
+	return L7_METHOD_OTHER;
+}
+
+static void add_method(struct l7_question *question, struct text method)
+{
+	size_t i = question->methods++;
+
+	question->method[i] = method;
+	question->method_bit[i][L7_READING_ALLOW] = l7_method_bit(method, false);
+	question->method_bit[i][L7_READING_DENY] = l7_method_bit(method, true);
+}
+
 static void read_methods(struct l7_question *question)
 {
 	const struct http_head *head = question->head;
@@ -22,7 +46,7 @@ static void read_methods(struct l7_question *question)
 	question->methods = 0;
 	if (!head)
 		return;
-	question->method[question->methods++] = question->websocket ? TEXT("GET") : head->method;
+	add_method(question, question->websocket ? TEXT("GET") : head->method);
 	for (uint16_t i = 0; i < head->fields; i++) {
 		if (!is_override(head->field[i].name))
 			continue;
@@ -30,7 +54,7 @@ static void read_methods(struct l7_question *question)
 			question->unreadable = "too many headers give another method";
 			return;
 		}
-		question->method[question->methods++] = head->field[i].value;
+		add_method(question, head->field[i].value);
 	}
 }
 
@@ -44,13 +68,17 @@ static void read_path(struct l7_question *question)
 	question->encoded_slash = false;
 	if (path.size > HTTP_TARGET_MAX)
 		question->unreadable = "the path is longer than may be looked at";
-	if (question->unreadable || (!escapes && !memchr(path.data, ';', path.size)))
+	if (question->unreadable)
 		return;
-	question->encoded_slash = escapes && memmem(path.data, path.size, "%2F", 3);
 	if (escapes)
 		question->plain = l7_path_plain(path, false, question->buffers[0]);
+	question->plain_pairs = l7_pairs_of(question->plain);
+	if (!escapes && !memchr(path.data, ';', path.size))
+		return;
+	question->encoded_slash = escapes && memmem(path.data, path.size, "%2F", 3);
 	if (target_other_reading(path, question->buffers[1], HTTP_TARGET_MAX, &question->other) < 0)
 		question->unreadable = "the path is not canonical";
+	question->other_pairs = l7_pairs_of(question->other);
 }
 
 /* Field by field: most of it is buffers that nobody looks at. */
@@ -74,9 +102,11 @@ void l7_question_init(struct l7_question *question, const struct http_head *head
 
 static bool path_matches(const struct l7_glob *glob, const struct l7_question *question)
 {
-	if (l7_glob_match(glob, question->plain))
+	if (l7_glob_may_match(glob, &question->plain_pairs) && l7_glob_match(glob, question->plain))
 		return true;
-	return glob->crosses && question->other.size && l7_glob_match(glob, question->other);
+	return glob->crosses && question->other.size &&
+	       l7_glob_may_match(glob, &question->other_pairs) &&
+	       l7_glob_match(glob, question->other);
 }
 
 bool l7_endpoint_selects(const struct l7_endpoint *endpoint, const struct l7_question *question,
@@ -151,23 +181,20 @@ static bool query_matches(const struct l7_rule *rule, struct l7_question *questi
 	return true;
 }
 
-/* Servers may take a method for another one in capitals: so do rules that deny. */
-static bool is_method(const struct l7_rule *rule, struct text method, const char *name)
+/* Servers may take a method for the one in capitals: so do rules that deny. */
+static bool method_matches(const struct l7_rule *rule, const struct l7_question *question, size_t i)
 {
-	if (method.size != strlen(name))
-		return false;
-	return rule->reading == L7_READING_DENY ? !strncasecmp(method.data, name, method.size)
-						: !memcmp(method.data, name, method.size);
-}
+	unsigned int bit = question->method_bit[i][rule->reading];
+	struct text method = question->method[i];
 
-/* A GET rule is for HEAD too. */
-static bool method_matches(const struct l7_rule *rule, struct text method)
-{
-	if (rule->any_method)
+	if (!(rule->methods & bit))
+		return false;
+	if (bit != L7_METHOD_OTHER || rule->any_method)
 		return true;
-	if (rule->method.size == method.size && is_method(rule, method, rule->method.data))
-		return true;
-	return text_is(rule->method, "GET") && is_method(rule, method, "HEAD");
+	return method.size == rule->method.size &&
+	       (rule->reading == L7_READING_DENY
+			? !strncasecmp(method.data, rule->method.data, method.size)
+			: !memcmp(method.data, rule->method.data, method.size));
 }
 
 static bool place_matches(const struct l7_rule *rule, struct l7_question *question)
@@ -177,10 +204,13 @@ static bool place_matches(const struct l7_rule *rule, struct l7_question *questi
 	return !rule->queries || query_matches(rule, question);
 }
 
-static bool http_matches(const struct l7_rule *rule, struct l7_question *question,
-			 struct text method)
+static inline bool http_matches(const struct l7_rule *rule, struct l7_question *question, size_t i)
 {
-	return rule->method.size && method_matches(rule, method) && place_matches(rule, question);
+	/* What nearly every rule of a long list is: for another method, or another path. */
+	if (!(rule->methods & question->method_bit[i][rule->reading]) ||
+	    (!l7_glob_may_match(&rule->path, &question->plain_pairs) && !question->other.size))
+		return false;
+	return method_matches(rule, question, i) && place_matches(rule, question);
 }
 
 static bool access_has(PB(Access) access, struct text method)
@@ -203,14 +233,16 @@ static bool may_allow(const struct l7_endpoint *endpoint, struct text method)
 	       text_is(method, "GET") || text_is(method, "HEAD");
 }
 
-static void judge_method(const struct l7_endpoint *endpoint, struct l7_question *question,
-			 struct text method, struct l7_answer *answer)
+/* By the @n-th of its methods. */
+static void judge_method(const struct l7_endpoint *endpoint, struct l7_question *question, size_t n,
+			 struct l7_answer *answer)
 {
 	char quoted[L7_QUOTED_MAX], quoted_path[L7_QUOTED_MAX];
+	struct text method = question->method[n];
 	PB(Access) access = endpoint->policy->l7->access;
 
 	for (size_t i = 0; i < endpoint->denies; i++)
-		if (http_matches(&endpoint->deny[i], question, method)) {
+		if (http_matches(&endpoint->deny[i], question, n)) {
 			l7_deny(answer, endpoint->deny[i].text, "%s denies %s %s",
 				endpoint->policy->rule, l7_quote(method, quoted),
 				l7_quote(question->target->path, quoted_path));
@@ -221,7 +253,7 @@ static void judge_method(const struct l7_endpoint *endpoint, struct l7_question 
 		return;
 	}
 	for (size_t i = 0; i < endpoint->allows && may_allow(endpoint, method); i++)
-		if (http_matches(&endpoint->allow[i], question, method)) {
+		if (http_matches(&endpoint->allow[i], question, n)) {
 			l7_allow(answer, endpoint->allow[i].text);
 			return;
 		}
@@ -233,7 +265,7 @@ void l7_judge_http(const struct l7_endpoint *endpoint, struct l7_question *quest
 		   struct l7_answer *answer)
 {
 	for (size_t i = question->methods; i-- > 0;) {
-		judge_method(endpoint, question, question->method[i], answer);
+		judge_method(endpoint, question, i, answer);
 		if (answer->outcome != L7_ALLOWED)
 			return;
 	}

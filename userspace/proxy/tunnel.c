@@ -21,7 +21,7 @@ struct buffer {
 
 struct websocket_tunnel {
 	struct websocket_reader reader;
-	bool judges, rewrites;
+	bool judges, filters, rewrites;
 	struct buffer in;      /* what came, to be unmasked */
 	struct buffer message; /* a text so far */
 	struct buffer out;
@@ -57,7 +57,7 @@ int tunnel_open(struct exchange *ex, const struct http_head *head)
 	const Openshell__Compiled__V1__Endpoint *endpoint;
 	struct websocket_tunnel *tunnel;
 	uint32_t text_max = TEXT_MAX;
-	bool judges, rewrites;
+	bool judges, filters, rewrites;
 
 	if (http_field_find(head, "sec-websocket-extensions"))
 		return -EPROTO;
@@ -66,12 +66,15 @@ int tunnel_open(struct exchange *ex, const struct http_head *head)
 	endpoint = l7_endpoint_policy(l7_endpoint_for(set, &ex->target));
 	judges = l7_websocket_inspects(set, &ex->target, &text_max);
 	rewrites = endpoint->l7 && endpoint->l7->websocket_credential_rewrite;
-	if (!judges && !rewrites)
+	filters = ex->origin->has_middleware &&
+		  middleware_body_max(ex->origin->generation->middleware, ex->origin->host);
+	if (!judges && !filters && !rewrites)
 		return 0;
 	tunnel = calloc(1, sizeof(*tunnel));
 	if (!tunnel)
 		return -ENOMEM;
 	tunnel->judges = judges;
+	tunnel->filters = filters;
 	tunnel->rewrites = rewrites;
 	websocket_reader_init(&tunnel->reader, text_max ? text_max : TEXT_MAX, BINARY_MAX);
 	ex->tunnel = tunnel;
@@ -102,8 +105,8 @@ static int refuse(struct websocket_tunnel *tunnel, uint16_t code, const char *wh
 	return -EACCES;
 }
 
-static int write_frame(struct websocket_tunnel *tunnel, uint8_t opcode, bool last,
-		       const void *data, size_t size)
+static int write_frame(struct websocket_tunnel *tunnel, uint8_t opcode, bool last, const void *data,
+		       size_t size)
 {
 	uint8_t head[WEBSOCKET_HEAD_MAX], mask[4];
 	size_t start;
@@ -162,6 +165,17 @@ static int rewrite(struct exchange *ex, struct text *text)
 		       : r;
 }
 
+static int filter(struct exchange *ex, struct text *text)
+{
+	const char *why = "";
+	int r = middleware_body(ex->origin->generation->middleware, ex->origin->host,
+				(const uint8_t *)text->data, text->size, ex->arena, text, &why);
+
+	return r == -EACCES ? refuse(ex->tunnel, WEBSOCKET_POLICY, "middleware_denied")
+	       : r == -EIO  ? refuse(ex->tunnel, WEBSOCKET_POLICY, "middleware_failed")
+			    : r;
+}
+
 static int text_came(struct exchange *ex, const struct websocket_event *event)
 {
 	struct websocket_tunnel *tunnel = ex->tunnel;
@@ -173,6 +187,8 @@ static int text_came(struct exchange *ex, const struct websocket_event *event)
 	text = (struct text){(const char *)tunnel->message.data, (uint32_t)tunnel->message.used};
 	if (tunnel->judges)
 		r = judge(ex);
+	if (!r && tunnel->filters)
+		r = filter(ex, &text);
 	if (!r && tunnel->rewrites)
 		r = rewrite(ex, &text);
 	if (!r)

@@ -86,9 +86,7 @@ static void tell(const struct binaries *b, const struct os_flow *flow, const str
 			       : mode == OS_MODE_AUDIT	? OS_EVENT_AUDIT
 							: OS_EVENT_DENIED;
 	record.event.error = record.event.verdict == OS_EVENT_DENIED ? -EPERM : 0;
-#ifdef OS_EVENT_PROXIED
 	record.event.flags |= OS_EVENT_PROXIED;
-#endif
 	if (b->options.decided)
 		b->options.decided(b->options.arg, &record, size);
 }

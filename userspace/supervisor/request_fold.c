@@ -9,6 +9,7 @@
 #define SECOND UINT64_C(1000000000)
 #define WAYS   4
 #define SETS   (REQUEST_FOLD_KINDS / WAYS)
+#define COARSE 16 /* sets of kinds that have little in common */
 
 struct kind {
 	uint64_t hash; /* 0 = free */
@@ -22,7 +23,7 @@ struct kind {
 };
 
 struct request_fold {
-	struct kind kind[SETS][WAYS];
+	struct kind kind[SETS + COARSE][WAYS]; /* the latter last */
 	struct request_fold_sink sink;
 	uint64_t seed, filled;
 	uint32_t left; /* of the budget */
@@ -46,7 +47,7 @@ void request_fold_free(struct request_fold *fold)
 {
 	if (!fold)
 		return;
-	for (size_t i = 0; i < REQUEST_FOLD_KINDS; i++)
+	for (size_t i = 0; i < (SETS + COARSE) * WAYS; i++)
 		free((&fold->kind[0][0])[i].text);
 	free(fold);
 }
@@ -111,9 +112,12 @@ static void tell_sum(struct request_fold *fold, struct kind *kind)
 	kind->left_out = kind->up = kind->down = kind->microseconds = 0;
 }
 
-static struct kind *find(struct request_fold *fold, uint64_t hash, uint64_t now)
+/* Ever new kinds shall not push those out that they are summed up in: these have sets of their own.
+ */
+static struct kind *find(struct request_fold *fold, uint64_t hash, bool others, uint64_t now)
 {
-	struct kind *set = fold->kind[hash % SETS], *oldest = &set[0], *found = NULL;
+	struct kind *set = fold->kind[others ? SETS + hash % COARSE : hash % SETS];
+	struct kind *oldest = &set[0], *found = NULL;
 
 	for (size_t i = 0; i < WAYS && !found; i++) {
 		if (set[i].hash == hash)
@@ -123,7 +127,7 @@ static struct kind *find(struct request_fold *fold, uint64_t hash, uint64_t now)
 	}
 	if (!found) {
 		tell_sum(fold, oldest);
-		*oldest = (struct kind){.hash = hash, .start = now};
+		*oldest = (struct kind){.hash = hash, .start = now, .others = others};
 		found = oldest;
 	}
 	found->used = now;
@@ -189,14 +193,13 @@ static bool has_budget(struct request_fold *fold, uint64_t now)
 
 void request_fold_add(struct request_fold *fold, const struct worker_record *record, uint64_t now)
 {
-	struct kind *kind = find(fold, hash_of(fold, record, false), now);
+	struct kind *kind = find(fold, hash_of(fold, record, false), false, now);
 
 	/* A sum is for a kind of which something was told: else nobody knows what is meant. */
 	if (kind->told >= REQUEST_FOLD_EACH && leave_out(kind, record))
 		return;
 	if (!has_budget(fold, now)) {
-		kind = find(fold, hash_of(fold, record, true), now);
-		kind->others = true;
+		kind = find(fold, hash_of(fold, record, true), true, now);
 		if (leave_out(kind, record))
 			return;
 	}
@@ -208,7 +211,7 @@ void request_fold_flush(struct request_fold *fold, uint64_t now, bool all)
 {
 	struct kind *kind = &fold->kind[0][0];
 
-	for (size_t i = 0; i < REQUEST_FOLD_KINDS; i++) {
+	for (size_t i = 0; i < (SETS + COARSE) * WAYS; i++) {
 		if (!kind[i].left_out || (!all && now - kind[i].start < SECOND))
 			continue;
 		tell_sum(fold, &kind[i]);

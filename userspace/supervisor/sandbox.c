@@ -329,6 +329,23 @@ static bool same_files(const struct resolved *a, const struct resolved *b)
 	return true;
 }
 
+/* A policy that wants the proxy where none was wanted before. */
+static int update_trust(struct sandbox *sandbox,
+			const Openshell__Compiled__V1__CompiledPolicy *policy, struct error *err)
+{
+	const struct network_sink *sink = sandbox->sink;
+
+	if (!agent_trust_wanted(policy) || sandbox->trust.host)
+		return 0;
+	if (sink && sink->problem)
+		sink->problem(
+			sink->arg,
+			"the policy has endpoints whose content decides, and this sandbox was "
+			"started without any: its programs do not trust the proxy's CA, and what "
+			"uses TLS fails there; start it anew");
+	return trust_load(NULL, 0, &sandbox->trust, err);
+}
+
 int sandbox_update(struct sandbox *sandbox, const Openshell__Compiled__V1__CompiledPolicy *policy,
 		   const uint8_t *digest, struct error *err)
 {
@@ -345,7 +362,9 @@ int sandbox_update(struct sandbox *sandbox, const Openshell__Compiled__V1__Compi
 				 "BPF-LSM (%s); start the sandbox anew for this policy",
 				 sandbox->kernel->lsm_reason);
 	}
-	r = write_generation(sandbox, old + 1, policy, digest, &resolved, err);
+	r = update_trust(sandbox, policy, err);
+	if (!r)
+		r = write_generation(sandbox, old + 1, policy, digest, &resolved, err);
 	if (r) {
 		resolved_free(&resolved);
 		return r;
