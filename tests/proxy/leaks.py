@@ -214,7 +214,7 @@ def elsewhere(world, inside, tap):
               "WebSocket text to another host: refused", done, *world.lines(mark))
     for position in POSITIONS:
         mark = world.mark()
-        inside.act(command(position, "https://plain.svc.test", "SERVICE_KEY"))
+        inside.act(command(position, "http://plain.svc.test", "SERVICE_KEY"))
         got = received(world, mark, "plain", position[3])
         wanted = position[4].replace("%s", "openshell:resolve:env:SERVICE_KEY")
         tap.point(wanted in got, "%s where nobody looks: a placeholder" % position[0], got)

@@ -81,6 +81,9 @@ class ProxyWorld(World):
         shutil.copy(os.path.join(HERE, "origin.mjs"), self.path("origin.mjs"))
         for folder in ("seen", "files", "files/up", "nginx-body"):
             os.makedirs(self.path(folder))
+        # Where an installed openshell has them.
+        shutil.copytree(os.path.join(HERE, "..", "..", "policy", "providers"), os.path.join(
+            os.environ["NAMES_DIR"], "share", "openshell", "policy", "providers"))
         self.write("files/small.txt", "small\n")
         packages.registry(self.path("npm"), "https://npm.svc.test")
         packages.index(self.path("pip"))

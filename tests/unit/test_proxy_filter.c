@@ -126,6 +126,7 @@ static void a_worker_makes_no_socket(void **state)
 	assert_false(allows(SYS_bind, 3, 0, 0, 0));
 	assert_false(allows(SYS_openat, 0, 0, O_RDONLY, 0));
 	assert_true(allows(SYS_accept4, 3, 0, 0, 0));
+	assert_true(allows(SYS_pread64, 3, 0, 0, 0));
 	assert_true(allows(SYS_shutdown, 3, SHUT_WR, 0, 0));
 	assert_true(allows(SYS_getpid, 0, 0, 0, 0));
 	assert_true(allows(SYS_sysinfo, 0, 0, 0, 0));
@@ -158,6 +159,7 @@ static void a_resolver_reads_and_connects(void **state)
 	assert_false(allows(SYS_openat, (uint64_t)AT_FDCWD, 0, O_RDONLY | O_TRUNC, 0));
 	assert_false(allows(SYS_openat, (uint64_t)AT_FDCWD, 0, O_PATH, 0));
 	assert_false(allows(SYS_accept4, 3, 0, 0, 0));
+	assert_false(allows(SYS_pread64, 3, 0, 0, 0));
 	assert_false(allows(SYS_getpid, 0, 0, 0, 0));
 	assert_false(allows(SYS_sysinfo, 0, 0, 0, 0));
 	assert_false(allows(SYS_setsockopt, 3, SOL_SOCKET, SO_RCVBUF, 0));

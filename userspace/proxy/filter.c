@@ -113,6 +113,7 @@ static const struct rule worker[] = {
 	{SYS_recvmmsg, {}},
 	{SYS_sendmmsg, {CLEAR(3, SEND_FLAGS)}},
 	{SYS_accept4, {}},
+	{SYS_pread64, {}},
 	{SYS_shutdown, {}},
 	/* By this OpenSSL sees that it was forked, and that its random numbers must be new ones. */
 	{SYS_getpid, {}},

@@ -6,6 +6,7 @@
 #include <openssl/crypto.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define PB(name) Openshell__Compiled__V1__##name
 
@@ -14,7 +15,8 @@ static int read_all(int fd, uint8_t *data, size_t size)
 	size_t at = 0;
 
 	while (at < size) {
-		ssize_t n = read(fd, data + at, size - at);
+		/* Its position is shared with the worker that was here before, and read it. */
+		ssize_t n = pread(fd, data + at, size - at, (off_t)at);
 
 		if (n < 0 && errno == EINTR)
 			continue;
