@@ -123,6 +123,8 @@ void proxy_free(struct proxy *proxy)
 	for (struct wire *wire = proxy->scheduled; wire; wire = wire->next)
 		wire->scheduled = false;
 	destroy_closed(proxy);
+	if (proxy->records && worker_records_pending(proxy->records))
+		worker_records_flush(proxy->records, proxy->options.records);
 	upstream_pool_free(proxy->pool);
 	exchange_free_unused(proxy);
 	question_queue_free(proxy->questions);
