@@ -2,6 +2,7 @@
 #include "supervisor/binaries.h"
 
 #include "common/cleanup.h"
+#include "common/policy_proxied.h"
 #include "endpoint.h"
 #include "bpf/include/identity.h"
 #include "supervisor/binaries_internal.h"
@@ -157,12 +158,11 @@ static void merge_times(uint64_t newest, __u64 *entry, uint64_t *known)
 
 /* Loading */
 
-/* Without an endpoint that the kernel decides, nobody asks who connects. */
+/* Without an endpoint that somebody is admitted to, nobody asks who connects. */
 static bool has_endpoints(const PB(CompiledPolicy) * policy)
 {
 	for (size_t i = 0; i < policy->n_endpoints; i++)
-		if (policy->endpoints[i]->protocol ==
-		    OPENSHELL__COMPILED__V1__PROTOCOL__PROTOCOL_TCP)
+		if (!policy_is_hidden(policy, policy->endpoints[i]))
 			return true;
 	return false;
 }
@@ -189,7 +189,7 @@ bool binaries_asked(const PB(CompiledPolicy) * policy)
 	for (size_t i = 0; i < policy->n_endpoints; i++) {
 		const PB(Endpoint) *endpoint = policy->endpoints[i];
 
-		if (endpoint->protocol == OPENSHELL__COMPILED__V1__PROTOCOL__PROTOCOL_TCP &&
+		if (!policy_is_hidden(policy, endpoint) &&
 		    endpoint->binary_set < policy->n_binary_sets &&
 		    policy->binary_sets[endpoint->binary_set]->n_globs)
 			return true;
