@@ -115,7 +115,8 @@ static int step_chunked(struct http1_in *in, struct wire *wire, struct stream *s
 		if (!stream->events->on_data(stream->owner, stream, (const uint8_t *)piece.data,
 					     piece.size, false))
 			in->paused = true;
-		if (wire->closed)
+		/* The exchange may have ended over it, and the body with it. */
+		if (!in->chunks)
 			return 1;
 	}
 	if (chunks->done)
