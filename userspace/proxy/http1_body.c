@@ -115,9 +115,11 @@ static int step_chunked(struct http1_in *in, struct wire *wire, struct stream *s
 		if (!stream->events->on_data(stream->owner, stream, (const uint8_t *)piece.data,
 					     piece.size, false))
 			in->paused = true;
-		/* The exchange may have ended over it, and the body with it. */
-		if (!in->chunks)
+		/* It may have been the last that was wanted: then the chunks are gone. */
+		if (wire->closed || !in->chunks) {
+			wire_taken(wire);
 			return 1;
+		}
 	}
 	if (chunks->done)
 		deliver_end(in, stream);
