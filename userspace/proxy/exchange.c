@@ -311,12 +311,47 @@ static bool push(struct exchange *ex, struct exchange_body *body)
 	return !body->went || !finish_if_done(ex);
 }
 
+static const struct exchange_denial too_large = {413, "policy_denied",
+						 "the body is longer than may be inspected"};
+
+/*
+ * What came while the supervisor was asked who sends it is the body's beginning. False: the
+ * exchange has gone on without gathering.
+ */
+static bool gather_kept(struct exchange *ex)
+{
+	struct exchange_body *body = &ex->request_body;
+	bool freed = false;
+
+	if (body->end > ex->gathered_max) {
+		ex->freed = &freed;
+		if (exchange_judge_too_long(ex))
+			exchange_connect(ex);
+		else if (!freed && ex->state == EXCHANGE_GATHER)
+			exchange_answer(ex, &too_large);
+		if (!freed)
+			ex->freed = NULL;
+		return false;
+	}
+	ex->gathered = TAKE_PTR(body->kept);
+	ex->gathered_size = body->end;
+	ex->gathered_room = body->size;
+	body->end = body->size = 0;
+	if (body->paused) {
+		body->paused = false;
+		op_resume(ex->down);
+	}
+	return true;
+}
+
 void exchange_gather(struct exchange *ex, size_t max)
 {
 	struct http_head go_on = {.version = 11, .status = 100};
 
 	ex->state = EXCHANGE_GATHER;
 	ex->gathered_max = max;
+	if (ex->request_body.end && !gather_kept(ex))
+		return;
 	if (ex->request_body.came) {
 		exchange_judge_body(ex);
 		return;
@@ -379,10 +414,16 @@ static int add_gathered(struct exchange *ex, const uint8_t *data, size_t size)
 /* As on_data(). */
 static bool gather(struct exchange *ex, const uint8_t *data, size_t size)
 {
-	static const struct exchange_denial large = {413, "policy_denied",
-						     "the body is longer than may be inspected"};
 	static const struct exchange_denial memory = {503, "upstream_unreachable", "out of memory"};
+	static const struct exchange_denial changed = {
+		403, "policy_denied",
+		"the policy has changed while the request came: it may be tried again"};
 
+	/* Who is slow must not be judged, and given credentials, by what was in force once. */
+	if (ex->origin->generation != ex->proxy->generation) {
+		exchange_answer(ex, &changed);
+		return true;
+	}
 	if (size > ex->gathered_max - ex->gathered_size) {
 		bool freed = false, unread;
 
@@ -394,7 +435,7 @@ static bool gather(struct exchange *ex, const uint8_t *data, size_t size)
 		if (unread)
 			return go_on_unread(ex, data, size);
 		if (ex->state == EXCHANGE_GATHER)
-			exchange_answer(ex, &large);
+			exchange_answer(ex, &too_large);
 	} else if (add_gathered(ex, data, size)) {
 		exchange_answer(ex, &memory);
 	} else if (ex->request_body.came) {
