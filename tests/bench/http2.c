@@ -168,38 +168,61 @@ static double seconds(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-int main(int argc, char **argv)
+static void begin(void)
 {
 	const struct http2_options options = {.tls = true, .on_request = on_request};
-	size_t requests = argc > 1 ? strtoul(argv[1], NULL, 10) : 200000;
-	size_t at_once = argc > 2 ? strtoul(argv[2], NULL, 10) : 10;
-	size_t before = mallinfo2().uordblks, fresh;
-	double begun, took;
 
-	if (argc > 3)
-		bytes = strtoul(argv[3], NULL, 10);
-	if (at_once < 1 || at_once > HTTP2_STREAMS_MAX || http2_agent_new(&options, &server) ||
-	    http2_upstream_new(&options, &client))
-		return 1;
+	if (http2_agent_new(&options, &server) || http2_upstream_new(&options, &client))
+		abort();
 	while (carry(client, server) | carry(server, client))
 		;
-	fresh = mallinfo2().uordblks - before;
+}
+
+static void end(void)
+{
+	http2_free(client);
+	http2_free(server);
+}
+
+static void run(size_t requests, size_t at_once)
+{
 	left = requests;
-	begun = seconds();
 	while (left || open_now) {
 		while (left && open_now < at_once)
 			ask();
 		carry(client, server);
 		carry(server, client);
 	}
-	took = seconds() - begun;
 	while (carry(client, server) | carry(server, client))
 		;
+}
+
+int main(int argc, char **argv)
+{
+	size_t requests = argc > 1 ? strtoul(argv[1], NULL, 10) : 200000;
+	size_t at_once = argc > 2 ? strtoul(argv[2], NULL, 10) : 10;
+	size_t before, fresh;
+	double begun, took;
+
+	if (argc > 3)
+		bytes = strtoul(argv[3], NULL, 10);
+	if (!requests || at_once < 1 || at_once > HTTP2_STREAMS_MAX)
+		return 1;
+	/* What all connections share is there from the first one on. */
+	begin();
+	run(1, 1);
+	end();
+
+	before = mallinfo2().uordblks;
+	begin();
+	fresh = mallinfo2().uordblks - before;
+	begun = seconds();
+	run(requests, at_once);
+	took = seconds() - begun;
 	printf("%.0f requests/s\t%.0f ns\t%.0f MiB/s\t%zu B idle\t%zu B idle afterwards\n",
 	       (double)requests / took, took * 1e9 / (double)requests,
 	       (double)requests * 2 * (double)bytes / took / 1048576, fresh / 2,
 	       (mallinfo2().uordblks - before) / 2);
-	http2_free(client);
-	http2_free(server);
+	end();
 	return 0;
 }

@@ -3,8 +3,9 @@
 #
 # usage: carry.sh STAGING
 #
-# What the names suite needs in a guest beyond what every guest has, as words for tests/vm/run.sh:
-# clients, servers, and the part of python's library that they use. Of node (100 MB) nothing.
+# What the names suite and the proxy's plain one need in a guest beyond what every guest has, as words
+# for tests/vm/run.sh: clients, servers, and the part of python's library that they use. Of node (100
+# MB) nothing.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 staging=$1
@@ -26,14 +27,17 @@ printf '%s\n' --add "$(realpath /usr/bin/python3):/usr/bin/python3"
 for path in "$here"/*; do
 	printf '%s\n' --add "$path:/t/names/${path##*/}"
 done
+for path in "$here"/../proxy/plain*.py; do
+	printf '%s\n' --add "$path:/t/proxy/${path##*/}"
+done
 switch=${BUILD:-build}/tests/names/switch
 [ ! -e "$switch" ] || printf '%s\n' --add "$(realpath "$switch"):/t/names/switch"
 
 # Modules are files that importing them loads; libraries are found by being executable.
 /usr/bin/python3 -I - "$staging" <<'END'
-import collections, ctypes, encodings.idna, encodings.latin_1, encodings.ascii, errno, http.server
-import ipaddress, os, random, re, select, shutil, signal, socket, socketserver, ssl, stat, struct
-import subprocess, sys, threading, time, urllib.error, urllib.parse, urllib.request
+import collections, ctypes, encodings.idna, encodings.latin_1, encodings.ascii, errno, hashlib
+import http.server, ipaddress, json, os, random, re, select, shutil, signal, socket, socketserver, ssl
+import stat, struct, subprocess, sys, threading, time, urllib.error, urllib.parse, urllib.request
 
 staging = sys.argv[1]
 library = os.path.dirname(os.__file__)

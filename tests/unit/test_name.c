@@ -229,6 +229,32 @@ static void the_oldest_are_forgotten(void **state)
 	assert_int_equal(asked_by_real(&all, &real), 0);
 }
 
+static void every_slot_has_addresses_of_its_own_for_its_proxy(void **state)
+{
+	static const uint32_t slots[] = {1, 2, 4032, OS_SLOTS_MAX - 1};
+	struct address literal = of("10.0.0.1"), six;
+
+	for (size_t i = 0; i < sizeof(slots) / sizeof(slots[0]); i++) {
+		for (uint32_t number = 0; number < 5000; number += 7) {
+			struct address name = address_of_ipv4(htonl(OS_SYNTHETIC_IPV4 + number));
+			struct address to = name_proxy_address(slots[i], &name);
+			uint32_t at = ntohl(to.word[3]) - OS_PROXY_IPV4;
+
+			assert_true(address_is_ipv4(&to) && address_is_loopback(&to));
+			assert_int_equal(at / OS_PROXY_SPREAD, slots[i]);
+			assert_int_equal(at % OS_PROXY_SPREAD, number % OS_PROXY_SPREAD);
+			assert_true(ntohl(to.word[3]) != OS_PROXY_LISTENER);
+			six = (struct address){.word = {htonl(OS_SYNTHETIC_IPV6_0),
+							htonl(OS_SYNTHETIC_IPV6_1), 0,
+							htonl(number)}};
+			six = name_proxy_address(slots[i], &six);
+			assert_true(address_equal(&six, &to));
+		}
+		six = name_proxy_address(slots[i], &literal);
+		assert_int_equal(ntohl(six.word[3]), OS_PROXY_IPV4 + slots[i] * OS_PROXY_SPREAD);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -237,6 +263,7 @@ int main(void)
 		cmocka_unit_test(addresses_take_turns),
 		cmocka_unit_test(an_address_is_the_names_or_not),
 		cmocka_unit_test(a_worker_has_a_port_for_each),
+		cmocka_unit_test(every_slot_has_addresses_of_its_own_for_its_proxy),
 		cmocka_unit_test(earlier_destinations_are_kept),
 		cmocka_unit_test(the_oldest_are_forgotten),
 	};

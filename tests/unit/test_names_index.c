@@ -78,10 +78,13 @@ static void what_is_not_decided_by_name_is_left_out(void **state)
 	fixture_add(&f, "b.example.org", 443, 5, NULL);
 	fixture_add(&f, "c.example.org", 443, 4, NULL);
 	assert_int_equal(names_index_build(&f.policy, &f.index, NULL), 0);
-	assert_int_equal(f.index.len, 1);
-	assert_string_equal(found(&f, "a.example.org"), "");
+	assert_int_equal(f.index.len, 2);
+	/* What the proxy reads is found by name as well, and known to be that. */
+	assert_string_equal(found(&f, "a.example.org"), "2:443");
+	assert_true(f.ports.item[0].endpoint->proxied);
 	assert_string_equal(found(&f, "b.example.org"), "");
 	assert_string_equal(found(&f, "c.example.org"), "4:443");
+	assert_false(f.ports.item[0].endpoint->proxied);
 	assert_string_equal(found(&f, "192.0.2.1"), "");
 	assert_int_equal(f.index.globs.word[0], 1 << 4);
 	fixture_free(&f);

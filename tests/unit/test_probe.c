@@ -32,11 +32,15 @@ static void every_hook_and_program_has_a_row(void **state)
 
 	assert_int_equal(probe_report_make(&report, &err), 0);
 	for (size_t i = OS_HOOK_NONE + 1; i < ARRAY_LEN(names); i++) {
+		/* The responder decides that one. */
+		if (i == OS_HOOK_DNS)
+			continue;
 		if (i == OS_HOOK_EXEC)
 			snprintf(id, sizeof(id), "program.raw_tp/%s", names[i]);
 		else
 			snprintf(id, sizeof(id), "%s.%s",
-				 strchr(names[i], '/') ? "program" : "hook", names[i]);
+				 strchr(names[i], '/') || i == OS_HOOK_SOCKOPS ? "program" : "hook",
+				 names[i]);
 		if (!find_row(&report, id))
 			fail_msg("no row %s", id);
 	}

@@ -12,6 +12,7 @@
 
 #define TLS_HANDSHAKE 0x16 /* ContentType, RFC 8446 section 5.1 */
 #define LINGER_BYTES  (1u << 20)
+#define ASK_AGAIN_MAX 8 /* times that the policy may change between a question and its answer */
 
 static struct agent *agent_of(struct wire *wire)
 {
@@ -233,6 +234,15 @@ int agent_ask(struct agent *agent)
 	return r;
 }
 
+/* The bits of its rules are those of another policy than is in force here. */
+static bool is_old(const struct agent *agent, const struct worker_origin *told)
+{
+	const struct generation *generation = agent->wire.proxy->generation;
+
+	return told->status == WORKER_FLOW_ALLOWED && generation &&
+	       told->generation != generation->number;
+}
+
 static void learn(struct agent *agent, const struct worker_origin *told)
 {
 	struct generation *generation = agent->wire.proxy->generation;
@@ -240,7 +250,7 @@ static void learn(struct agent *agent, const struct worker_origin *told)
 
 	origin_unref(agent->origin);
 	agent->origin = NULL;
-	if (told->status != WORKER_FLOW_ALLOWED || !generation)
+	if (told->status != WORKER_FLOW_ALLOWED || !generation || is_old(agent, told))
 		return;
 	if (!origin_new(generation, told, &origin))
 		agent->origin = origin;
@@ -251,6 +261,13 @@ void agent_origin(struct agent *agent, const struct worker_origin *told)
 	bool first = agent->state == AGENT_ASKED;
 
 	agent->question = NULL;
+	if (is_old(agent, told) && agent->asked_again < ASK_AGAIN_MAX) {
+		agent->asked_again++;
+		if (agent_ask(agent))
+			agent_close(agent, true);
+		return;
+	}
+	agent->asked_again = 0;
 	learn(agent, told);
 	if (!agent->origin) {
 		agent_close(agent, true);

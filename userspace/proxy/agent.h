@@ -45,6 +45,7 @@ struct agent {
 	bool tls;
 	bool no_more; /* close when what is under way has ended */
 	bool shut;    /* it was told that nothing more comes */
+	uint8_t asked_again;
 	uint32_t requests;
 	struct worker_peer peer, local;
 	struct proxy_question *question;

@@ -243,6 +243,16 @@ static ssize_t tls_write(struct conn *conn, const uint8_t *data, size_t size)
 	return (ssize_t)done;
 }
 
+static ssize_t plain_write(struct conn *conn, const uint8_t *data, size_t size)
+{
+	ssize_t n;
+
+	do
+		n = send(conn->fd, data, size, SEND_FLAGS);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? socket_error(conn) : n;
+}
+
 static ssize_t plain_writev(struct conn *conn, const struct iovec *iov, int count)
 {
 	const struct msghdr message = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count};
@@ -256,12 +266,11 @@ static ssize_t plain_writev(struct conn *conn, const struct iovec *iov, int coun
 
 ssize_t conn_write(struct conn *conn, const uint8_t *data, size_t size)
 {
-	const struct iovec iov = {.iov_base = (void *)data, .iov_len = size};
 	int r = writable(conn);
 
 	if (r)
 		return r;
-	return conn->ssl ? tls_write(conn, data, size) : plain_writev(conn, &iov, 1);
+	return conn->ssl ? tls_write(conn, data, size) : plain_write(conn, data, size);
 }
 
 /* Where in the pieces one is. */

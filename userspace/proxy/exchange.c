@@ -121,6 +121,28 @@ static void free_exchange(struct exchange *ex)
 	proxy->free_exchanges_len++;
 }
 
+/* Around what may free @ex, by who goes on with it afterwards; callers may do so as well. */
+struct watch {
+	bool freed;
+	bool *outer;
+};
+
+static void watch(struct exchange *ex, struct watch *watch)
+{
+	*watch = (struct watch){.outer = ex->freed};
+	ex->freed = &watch->freed;
+}
+
+/* True: it was freed. */
+static bool unwatch(struct exchange *ex, struct watch *watch)
+{
+	if (!watch->freed)
+		ex->freed = watch->outer;
+	else if (watch->outer)
+		*watch->outer = true;
+	return watch->freed;
+}
+
 /* Both ends are let go, the one that broke already was. */
 static void finish(struct exchange *ex, enum stream_error up, enum stream_error down)
 {
@@ -311,58 +333,6 @@ static bool push(struct exchange *ex, struct exchange_body *body)
 	return !body->went || !finish_if_done(ex);
 }
 
-static const struct exchange_denial too_large = {413, "policy_denied",
-						 "the body is longer than may be inspected"};
-
-/*
- * What came while the supervisor was asked who sends it is the body's beginning. False: the
- * exchange has gone on without gathering.
- */
-static bool gather_kept(struct exchange *ex)
-{
-	struct exchange_body *body = &ex->request_body;
-	bool freed = false;
-
-	if (body->end > ex->gathered_max) {
-		ex->freed = &freed;
-		if (exchange_judge_too_long(ex))
-			exchange_connect(ex);
-		else if (!freed && ex->state == EXCHANGE_GATHER)
-			exchange_answer(ex, &too_large);
-		if (!freed)
-			ex->freed = NULL;
-		return false;
-	}
-	ex->gathered = TAKE_PTR(body->kept);
-	ex->gathered_size = body->end;
-	ex->gathered_room = body->size;
-	body->end = body->size = 0;
-	if (body->paused) {
-		body->paused = false;
-		op_resume(ex->down);
-	}
-	return true;
-}
-
-void exchange_gather(struct exchange *ex, size_t max)
-{
-	struct http_head go_on = {.version = 11, .status = 100};
-
-	ex->state = EXCHANGE_GATHER;
-	ex->gathered_max = max;
-	if (ex->request_body.end && !gather_kept(ex))
-		return;
-	if (ex->request_body.came) {
-		exchange_judge_body(ex);
-		return;
-	}
-	if (ex->request.expect_continue) {
-		ex->request.expect_continue = false;
-		if (op_head(ex->down, &go_on, false))
-			finish(ex, STREAM_CANCEL, STREAM_INTERNAL);
-	}
-}
-
 /*
  * What was gathered, and then the rest as it comes: nothing looks at it. As on_data(), within which
  * resume() must not be called: so what becomes of the exchange meanwhile has to be seen.
@@ -370,7 +340,7 @@ void exchange_gather(struct exchange *ex, size_t max)
 static bool go_on_unread(struct exchange *ex, const uint8_t *data, size_t size)
 {
 	struct exchange_body *body = &ex->request_body;
-	bool freed = false;
+	struct watch connecting;
 
 	body->kept = TAKE_PTR(ex->gathered);
 	body->at = 0;
@@ -382,11 +352,10 @@ static bool go_on_unread(struct exchange *ex, const uint8_t *data, size_t size)
 	}
 	memcpy(body->kept + body->end, data, size);
 	body->end += size;
-	ex->freed = &freed;
+	watch(ex, &connecting);
 	exchange_connect(ex);
-	if (freed)
+	if (unwatch(ex, &connecting))
 		return true;
-	ex->freed = NULL;
 	body->paused = body->at < body->end;
 	return !body->paused;
 }
@@ -414,6 +383,8 @@ static int add_gathered(struct exchange *ex, const uint8_t *data, size_t size)
 /* As on_data(). */
 static bool gather(struct exchange *ex, const uint8_t *data, size_t size)
 {
+	static const struct exchange_denial large = {413, "policy_denied",
+						     "the body is longer than may be inspected"};
 	static const struct exchange_denial memory = {503, "upstream_unreachable", "out of memory"};
 	static const struct exchange_denial changed = {
 		403, "policy_denied",
@@ -425,23 +396,65 @@ static bool gather(struct exchange *ex, const uint8_t *data, size_t size)
 		return true;
 	}
 	if (size > ex->gathered_max - ex->gathered_size) {
-		bool freed = false, unread;
+		struct watch judging;
+		bool unread;
 
-		ex->freed = &freed;
+		watch(ex, &judging);
 		unread = exchange_judge_too_long(ex);
-		if (freed)
+		if (unwatch(ex, &judging))
 			return true;
-		ex->freed = NULL;
 		if (unread)
 			return go_on_unread(ex, data, size);
 		if (ex->state == EXCHANGE_GATHER)
-			exchange_answer(ex, &too_large);
+			exchange_answer(ex, &large);
 	} else if (add_gathered(ex, data, size)) {
 		exchange_answer(ex, &memory);
 	} else if (ex->request_body.came) {
 		exchange_judge_body(ex);
 	}
 	return true;
+}
+
+/* What came of the body while it was asked who makes the request. True: the exchange has ended. */
+static bool gather_kept(struct exchange *ex)
+{
+	struct exchange_body *body = &ex->request_body;
+	_cleanup_free_ uint8_t *kept = TAKE_PTR(body->kept);
+	size_t at = body->at, size = body->end - body->at;
+	bool paused = body->paused, taken;
+	struct watch gathering;
+
+	body->at = body->end = body->size = 0;
+	body->trailers = 0;
+	body->paused = false;
+	watch(ex, &gathering);
+	taken = gather(ex, kept + at, size);
+	if (unwatch(ex, &gathering))
+		return true;
+	body->paused = paused && !taken;
+	if (paused && taken)
+		op_resume(ex->down);
+	return false;
+}
+
+void exchange_gather(struct exchange *ex, size_t max)
+{
+	struct http_head go_on = {.version = 11, .status = 100};
+
+	ex->state = EXCHANGE_GATHER;
+	ex->gathered_max = max;
+	if (ex->request_body.at < ex->request_body.end) {
+		if (gather_kept(ex))
+			return;
+	} else if (ex->request_body.came) {
+		exchange_judge_body(ex);
+		return;
+	}
+	if (ex->state == EXCHANGE_GATHER && ex->request.expect_continue) {
+		ex->request.expect_continue = false;
+		if (op_head(ex->down, &go_on, false))
+			finish(ex, STREAM_CANCEL, STREAM_INTERNAL);
+	}
 }
 
 /* Gone on with: who makes the request is known. */

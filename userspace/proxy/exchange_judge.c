@@ -366,7 +366,7 @@ bool exchange_judge_too_long(struct exchange *ex)
 static bool judge_by_rules(struct exchange *ex)
 {
 	size_t room = ex->gathered_size * 2 + SCRATCH_EXTRA;
-	_cleanup_free_ void *scratch = malloc(room);
+	void *scratch = proxy_lend(ex->proxy, room);
 
 	if (!scratch) {
 		out_of_memory(ex);
@@ -375,6 +375,7 @@ static bool judge_by_rules(struct exchange *ex)
 	l7_body(&ex->origin->set, &ex->request, &ex->target,
 		ex->gathered ? ex->gathered : (const uint8_t *)"", ex->gathered_size, scratch, room,
 		&ex->verdict);
+	proxy_unlend(ex->proxy, scratch);
 	return passes(ex);
 }
 

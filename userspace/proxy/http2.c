@@ -7,11 +7,47 @@
 
 #define OUT_SIZE (4 * (16384 + HTTP2_FRAME_HEADER)) /* four DATA frames at a time */
 
+/*
+ * What a connection has only while it is busy goes from one to the next. These are as large as what
+ * malloc() gives back to the kernel, to fetch it again a moment later.
+ */
+static struct {
+	uint8_t *out;
+	struct http2_fields *fields;
+} spare;
+
 static bool have_out(struct http2 *h2)
 {
 	if (!h2->out)
+		h2->out = TAKE_PTR(spare.out);
+	if (!h2->out)
 		h2->out = malloc(OUT_SIZE);
 	return h2->out;
+}
+
+static void spare_out(struct http2 *h2)
+{
+	if (spare.out)
+		free(h2->out);
+	else
+		spare.out = h2->out;
+	h2->out = NULL;
+}
+
+bool http2_have_fields(struct http2 *h2)
+{
+	if (!h2->fields)
+		h2->fields = TAKE_PTR(spare.fields);
+	return h2->fields || http2_fields_new(&h2->fields) == 0;
+}
+
+static void spare_fields(struct http2 *h2)
+{
+	if (spare.fields)
+		http2_fields_free(h2->fields);
+	else
+		spare.fields = h2->fields;
+	h2->fields = NULL;
 }
 
 static void put_out(struct http2 *h2, const uint8_t *data, size_t size)
@@ -120,10 +156,8 @@ static void tell_capacity(struct http2 *h2)
 static void tidy(struct http2 *h2)
 {
 	free_streams(&h2->dead);
-	if (h2->fields && !http2_flood_inside(&h2->flood)) {
-		http2_fields_free(h2->fields);
-		h2->fields = NULL;
-	}
+	if (h2->fields && !http2_flood_inside(&h2->flood))
+		spare_fields(h2);
 	tell_capacity(h2);
 }
 
@@ -210,8 +244,7 @@ ssize_t http2_drain(struct http2 *h2, const uint8_t **ret_data)
 		close_streams(h2);
 	tidy(h2);
 	if (!h2->out_size) {
-		free(h2->out);
-		h2->out = NULL;
+		spare_out(h2);
 		return 0;
 	}
 	*ret_data = h2->out;

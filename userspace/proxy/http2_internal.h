@@ -131,6 +131,9 @@ static inline struct http2_stream *http2_stream_of(struct stream *stream)
 int http2_new(const struct http2_options *options, bool server, const struct stream_ops *ops,
 	      const nghttp2_settings_entry *settings, size_t count, struct http2 **ret_h2);
 
+/* Sets h2->fields. */
+bool http2_have_fields(struct http2 *h2);
+
 /* Write a DATA frame into what is to be sent: nghttp2's callback. */
 int http2_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *header,
 		    size_t size, nghttp2_data_source *source, void *arg);

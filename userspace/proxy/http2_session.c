@@ -57,7 +57,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 	struct http2_stream *s;
 	bool request = h2->server && frame->headers.cat == NGHTTP2_HCAT_REQUEST;
 
-	if (frame->hd.type != NGHTTP2_HEADERS || (!h2->fields && http2_fields_new(&h2->fields)))
+	if (frame->hd.type != NGHTTP2_HEADERS || !http2_have_fields(h2))
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	if (request) {
 		if (http2_stream_new(h2, &s))

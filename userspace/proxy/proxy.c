@@ -74,8 +74,9 @@ int proxy_new(const struct proxy_options *options, struct proxy **ret_proxy)
 	proxy->now = proxy_clock();
 	proxy->slot = pages_new(PROXY_WIRES_MAX * sizeof(*proxy->slot));
 	proxy->scratch = pages_new(PROXY_SCRATCH);
+	proxy->lent = pages_new(PROXY_LENT);
 	proxy->records = pages_new(sizeof(*proxy->records));
-	if (proxy->slot && proxy->scratch && proxy->records)
+	if (proxy->slot && proxy->scratch && proxy->lent && proxy->records)
 		r = seed_json();
 	if (!r)
 		r = tls_ca_open(options->store, &proxy->ca);
@@ -125,6 +126,8 @@ void proxy_free(struct proxy *proxy)
 	for (struct wire *wire = proxy->scheduled; wire; wire = wire->next)
 		wire->scheduled = false;
 	destroy_closed(proxy);
+	if (proxy->records && worker_records_pending(proxy->records))
+		worker_records_flush(proxy->records, proxy->options.records);
 	upstream_pool_free(proxy->pool);
 	exchange_free_unused(proxy);
 	question_queue_free(proxy->questions);
@@ -137,8 +140,20 @@ void proxy_free(struct proxy *proxy)
 	safe_close(proxy->options.records);
 	pages_free(proxy->slot, PROXY_WIRES_MAX * sizeof(*proxy->slot));
 	pages_free(proxy->scratch, PROXY_SCRATCH);
+	pages_free(proxy->lent, PROXY_LENT);
 	pages_free(proxy->records, sizeof(*proxy->records));
 	free(proxy);
+}
+
+void *proxy_lend(struct proxy *proxy, size_t size)
+{
+	return size <= PROXY_LENT ? proxy->lent : malloc(size);
+}
+
+void proxy_unlend(struct proxy *proxy, void *memory)
+{
+	if (memory != proxy->lent)
+		free(memory);
 }
 
 uint8_t *proxy_buffer_new(struct proxy *proxy)

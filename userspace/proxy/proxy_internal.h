@@ -13,6 +13,7 @@
 #define PROXY_WIRES_MAX	   32768 /* connections of both kinds */
 #define PROXY_SCRATCH	   STREAM_CHUNK_MAX
 #define PROXY_BUFFERS_KEPT 64
+#define PROXY_LENT	   (512 << 10)
 #define PROXY_SECOND	   UINT64_C(1000000000)
 
 #define PROXY_ORIGIN_TIMEOUT   (10 * PROXY_SECOND)
@@ -45,6 +46,7 @@ struct proxy {
 	uint8_t *buffers[PROXY_BUFFERS_KEPT];
 	size_t buffers_len;
 	uint8_t *scratch; /* PROXY_SCRATCH bytes, for what passes through at once */
+	uint8_t *lent;	  /* PROXY_LENT bytes */
 
 	struct generation *generation; /* in force; NULL = none yet */
 	struct tls_ca *ca;
@@ -57,6 +59,13 @@ struct proxy {
 	struct exchange *free_exchanges;
 	size_t free_exchanges_len;
 };
+
+/*
+ * @size bytes for as long as one body is judged; NULL without memory. Most are short, and to ask
+ * for memory and give it back would take longer than to judge them.
+ */
+void *proxy_lend(struct proxy *proxy, size_t size);
+void proxy_unlend(struct proxy *proxy, void *memory);
 
 uint8_t *proxy_buffer_new(struct proxy *proxy);
 void proxy_buffer_free(struct proxy *proxy, uint8_t *data, size_t size);

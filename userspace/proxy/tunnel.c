@@ -143,12 +143,13 @@ static int judge(struct exchange *ex)
 {
 	struct websocket_tunnel *tunnel = ex->tunnel;
 	size_t room = tunnel->message.used * 2 + SCRATCH_EXTRA;
-	_cleanup_free_ void *scratch = malloc(room);
+	void *scratch = proxy_lend(ex->proxy, room);
 
 	if (!scratch)
 		return -ENOMEM;
 	l7_websocket_text(&ex->origin->set, &ex->request, &ex->target, tunnel->message.data,
 			  tunnel->reads ? tunnel->message.used : 0, scratch, room, &ex->verdict);
+	proxy_unlend(ex->proxy, scratch);
 	return judged(ex);
 }
 

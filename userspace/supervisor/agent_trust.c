@@ -74,18 +74,6 @@ static void make_block(const struct worker_ca *ca, struct block *ret_block)
 	*end = '\0';
 }
 
-int agent_trust_prepare(struct error *err)
-{
-	struct stat st;
-
-	if (mkdir(AGENT_TRUST_DIR, 0755) < 0 && errno != EEXIST)
-		return error_set(err, -errno, "cannot make %s: %s", AGENT_TRUST_DIR,
-				 strerror(errno));
-	if (lstat(AGENT_TRUST_DIR, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid)
-		return error_set(err, -ENOTDIR, "%s is not a directory of root's", AGENT_TRUST_DIR);
-	return 0;
-}
-
 static bool is_denied(const Openshell__Compiled__V1__CompiledPolicy *policy, const char *path)
 {
 	for (size_t i = 0; i < policy->n_paths; i++)
@@ -93,6 +81,25 @@ static bool is_denied(const Openshell__Compiled__V1__CompiledPolicy *policy, con
 		    rights_path_below(path, policy->paths[i]->path))
 			return true;
 	return false;
+}
+
+int agent_trust_prepare(const Openshell__Compiled__V1__CompiledPolicy *policy, struct error *err)
+{
+	struct stat st;
+
+	if (is_denied(policy, AGENT_TRUST_DIR))
+		return error_set(
+			err, -EINVAL,
+			"the policy has endpoints whose content decides, and programs find "
+			"the CA for them in " AGENT_TRUST_DIR
+			", which filesystem_policy.deny takes away: leave that out, since "
+			"what is not listed is out of reach anyway");
+	if (mkdir(AGENT_TRUST_DIR, 0755) < 0 && errno != EEXIST)
+		return error_set(err, -errno, "cannot make %s: %s", AGENT_TRUST_DIR,
+				 strerror(errno));
+	if (lstat(AGENT_TRUST_DIR, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid)
+		return error_set(err, -ENOTDIR, "%s is not a directory of root's", AGENT_TRUST_DIR);
+	return 0;
 }
 
 /* Over the system's own bundles, which may have several names. */

@@ -29,8 +29,11 @@ extern const struct agent_trust_variable {
 	const char *name, *value;
 } agent_trust_variables[];
 
-/* On the host: something has to be there to mount on. It stays, empty, for the next sandbox. */
-int agent_trust_prepare(struct error *err);
+/*
+ * On the host: something has to be there to mount on. It stays, empty, for the next sandbox.
+ * -EINVAL: @policy denies the place.
+ */
+int agent_trust_prepare(const Openshell__Compiled__V1__CompiledPolicy *policy, struct error *err);
 
 /*
  * Add the steps to a @plan in which AGENT_TRUST_DIR is a tmpfs of the sandbox's own. @host: the

@@ -182,7 +182,7 @@ static int plan_view(const struct sandbox *sandbox, const struct sandbox_spec *s
 		.lsm = sandbox->kernel->lsm,
 		.names = spec->audit || names_wanted(spec->policy),
 	};
-	int r = trust ? agent_trust_prepare(err) : 0;
+	int r = trust ? agent_trust_prepare(spec->policy, err) : 0;
 
 	return r ? r : host_view_plan(&view, mounts, err);
 }

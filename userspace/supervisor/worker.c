@@ -486,7 +486,8 @@ void worker_finish(struct worker *worker)
 	struct pollfd gone = {.fd = worker->worker.pidfd, .events = POLLIN};
 
 	worker->finished = true;
-	if (worker->worker.channel >= 0) {
+	/* Who had no connection to read has nothing to tell. */
+	if (worker->worker.channel >= 0 && worker->proxied) {
 		shutdown(worker->worker.channel, SHUT_RDWR);
 		if (gone.fd >= 0)
 			poll(&gone, 1, FINISH_MS);

@@ -83,6 +83,7 @@ struct worker {
 	bool deaf;		    /* nor what it tells of requests */
 	bool flush;		    /* WORKER_FLUSH is to be sent after what is queued */
 	bool published;		    /* os_worker has the sockets */
+	bool proxied;		    /* it was given a connection to read */
 	bool finished;		    /* worker_finish() was called: nobody is started any more */
 	bool starting;		    /* worker_start() has not returned: an end is its failure */
 	struct error *error;	    /* its, while starting; may be NULL */

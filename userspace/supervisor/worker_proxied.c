@@ -70,6 +70,7 @@ int worker_origin_ask(struct worker *worker, const struct worker_ask_origin *ask
 		r = -EPERM;
 	if (r)
 		origin = (struct worker_origin){.status = WORKER_FLOW_DENIED};
+	worker->proxied |= !r;
 	worker_message_init(&question->answer, WORKER_ORIGIN, question->id);
 	origin.header = question->answer.header;
 	question->answer.origin = origin;
