@@ -47,8 +47,7 @@ static void frame(struct agent *agent, struct http_head *head, bool end)
 	}
 	if (head->body == HTTP_BODY_CHUNKED || head->body == HTTP_BODY_CLOSE)
 		head->body = h->old ? HTTP_BODY_CLOSE : HTTP_BODY_CHUNKED;
-	if (head->body == HTTP_BODY_CLOSE || agent->no_more ||
-	    (!h->in.done && !may_discard(h)))
+	if (head->body == HTTP_BODY_CLOSE || agent->no_more || (!h->in.done && !may_discard(h)))
 		h->keep_alive = false;
 	head->keep_alive = h->keep_alive;
 	head->version = 11;
