@@ -180,7 +180,15 @@ static void expired(struct wire *wire)
 		wire_schedule(wire);
 		return;
 	}
-	agent_close(agent, agent->state != AGENT_HTTP1 || agent->http1.active);
+	/* What a slow reader has not taken yet is the kernel's to deliver; a reset takes it back.
+	 */
+	agent_close(agent, agent->state != AGENT_LINGER &&
+				   (agent->state != AGENT_HTTP1 || agent->http1.active));
+}
+
+static void end(struct wire *wire)
+{
+	agent_close(agent_of(wire), true);
 }
 
 static void destroy(struct wire *wire)
@@ -195,6 +203,7 @@ static void destroy(struct wire *wire)
 static const struct wire_ops agent_ops = {
 	.ready = ready,
 	.expired = expired,
+	.close = end,
 	.destroy = destroy,
 };
 

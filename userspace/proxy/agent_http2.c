@@ -52,8 +52,8 @@ void agent_http2_ready(struct agent *agent)
 {
 	struct wire *wire = &agent->wire;
 	struct proxy *proxy = wire->proxy;
+	int turn = WIRE_TURN, r;
 	ssize_t n;
-	int r;
 
 	do {
 		r = wire_http2_drain(wire, agent->http2);
@@ -72,6 +72,8 @@ void agent_http2_ready(struct agent *agent)
 				agent_linger(agent);
 			return;
 		}
+		/* Also when it is only told something, as of events that come for hours. */
+		wire->deadline = proxy->now + (r ? PROXY_STALL_TIMEOUT : PROXY_IDLE_TIMEOUT);
 		/* Who takes nothing is not listened to, so that its answers cannot pile up. */
 		if (r == -EAGAIN)
 			return;
@@ -81,7 +83,6 @@ void agent_http2_ready(struct agent *agent)
 			return;
 		}
 		if (n > 0) {
-			wire->deadline = proxy->now + PROXY_IDLE_TIMEOUT;
 			if (http2_feed(agent->http2, proxy->scratch, (size_t)n) && !wire->closed) {
 				agent->no_more = true;
 				wire_http2_drain(wire, agent->http2);
@@ -90,5 +91,7 @@ void agent_http2_ready(struct agent *agent)
 				return;
 			}
 		}
-	} while (n > 0 && !wire->closed);
+	} while (n > 0 && !wire->closed && --turn);
+	if (!turn)
+		wire_schedule(wire);
 }

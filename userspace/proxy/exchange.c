@@ -671,6 +671,9 @@ static void on_closed(void *owner, struct stream *stream, enum stream_error erro
 		ex->state = EXCHANGE_CONNECT;
 		ex->request_body.went = false;
 		exchange_connect(ex);
+	} else if (ex->answered && ex->response_body.came) {
+		/* The agent has only not taken all of it yet. */
+		sink_broke(ex, &ex->request_body);
 	} else if (ex->answered) {
 		finish(ex, STREAM_NO_ERROR, STREAM_CONNECT);
 	} else {

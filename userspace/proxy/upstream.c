@@ -280,6 +280,11 @@ static void expired(struct wire *wire)
 						       : "the server has stopped answering");
 }
 
+static void end(struct wire *wire)
+{
+	upstream_lost(upstream_of(wire), EXCHANGE_UNREACHABLE, "the proxy ends");
+}
+
 static void destroy(struct wire *wire)
 {
 	discard(upstream_of(wire));
@@ -288,6 +293,7 @@ static void destroy(struct wire *wire)
 static const struct wire_ops upstream_ops = {
 	.ready = ready,
 	.expired = expired,
+	.close = end,
 	.destroy = destroy,
 };
 

@@ -9,6 +9,18 @@ static struct upstream *upstream_of(struct stream *stream)
 	return (struct upstream *)((char *)stream - offsetof(struct upstream, http1.stream));
 }
 
+/* Something came or went: how long it may be until the next thing does. */
+static void moved(struct upstream *upstream)
+{
+	const struct upstream_message *h = &upstream->http1;
+
+	if (h->in.done)
+		upstream->wire.deadline = 0; /* it is the agent's turn, and deadline */
+	else
+		upstream->wire.deadline = upstream->wire.proxy->now +
+					  (h->raw ? PROXY_TUNNEL_TIMEOUT : PROXY_STALL_TIMEOUT);
+}
+
 static int send_head(struct stream *stream, const struct http_head *head, bool end)
 {
 	struct upstream *upstream = upstream_of(stream);
@@ -37,7 +49,7 @@ static int send_head(struct stream *stream, const struct http_head *head, bool e
 	if (n < 0)
 		return (int)n;
 	wire_added(&upstream->wire, (size_t)n);
-	upstream->wire.deadline = upstream->wire.proxy->now + PROXY_STALL_TIMEOUT;
+	moved(upstream);
 	return 0;
 }
 
@@ -45,7 +57,7 @@ static ssize_t send_data(struct stream *stream, const uint8_t *data, size_t size
 {
 	struct upstream *upstream = upstream_of(stream);
 
-	upstream->wire.deadline = upstream->wire.proxy->now + PROXY_STALL_TIMEOUT;
+	moved(upstream);
 	return http1_out_data(&upstream->http1.out, &upstream->wire, data, size, end);
 }
 
@@ -75,7 +87,7 @@ static void release(struct stream *stream, enum stream_error error)
 		wire_flush(&upstream->wire);
 	/* Bytes past a response are nobody's: the next one must not begin with them. */
 	if (error != STREAM_NO_ERROR || h->raw || !h->keep_alive || !h->got_head || !h->in.done ||
-	    !h->out.done || wire_in_size(&upstream->wire))
+	    !h->out.done || wire_in_size(&upstream->wire) || upstream->wire.conn.shut)
 		upstream_lost(upstream, EXCHANGE_UNREACHABLE, "");
 	else
 		upstream_unused(upstream);
@@ -142,7 +154,7 @@ static bool read_head(struct upstream *upstream)
 	if (head->status == 101) {
 		h->got_head = h->raw = true;
 		http1_in_raw(&h->in);
-		wire->deadline = wire->proxy->now + PROXY_TUNNEL_TIMEOUT;
+		moved(upstream);
 		http1_out_begin(&h->out, HTTP_BODY_CLOSE, 0);
 	} else if (head->status >= 200) {
 		h->got_head = true;
@@ -173,8 +185,13 @@ void upstream_http1_ready(struct upstream *upstream)
 	struct stream *stream = &h->stream;
 	struct wire *wire = &upstream->wire;
 
-	while (!wire->closed) {
+	for (int i = 0; !wire->closed; i++) {
 		int r = wire_flush(wire);
+
+		if (i == WIRE_TURN) {
+			wire_schedule(wire);
+			return;
+		}
 
 		/* A server that has answered and gone may have said all that is wanted of it. */
 		if (r && r != -EAGAIN && !h->active) {
@@ -204,7 +221,7 @@ void upstream_http1_ready(struct upstream *upstream)
 			gone(upstream);
 			return;
 		}
-		wire->deadline =
-			wire->proxy->now + (h->raw ? PROXY_TUNNEL_TIMEOUT : PROXY_STALL_TIMEOUT);
+		if (h->active)
+			moved(upstream);
 	}
 }

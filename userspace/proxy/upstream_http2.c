@@ -24,8 +24,8 @@ void upstream_http2_ready(struct upstream *upstream)
 {
 	struct wire *wire = &upstream->wire;
 	struct proxy *proxy = wire->proxy;
+	int turn = WIRE_TURN, r;
 	ssize_t n;
-	int r;
 
 	do {
 		r = wire_http2_drain(wire, upstream->http2);
@@ -51,7 +51,9 @@ void upstream_http2_ready(struct upstream *upstream)
 			gone(upstream);
 			return;
 		}
-	} while (n > 0 && !wire->closed);
+	} while (n > 0 && !wire->closed && --turn);
+	if (!turn)
+		wire_schedule(wire);
 	if (!wire->closed && !upstream->listed && http2_idle(upstream->http2))
 		gone(upstream);
 }

@@ -23,6 +23,7 @@
 
 #define WIRE_BUFFER	16384
 #define WIRE_BUFFER_MAX (HTTP_HEAD_MAX + WIRE_BUFFER)
+#define WIRE_TURN	16 /* pieces that one connection moves before the others get their turn */
 
 struct proxy;
 struct wire;
@@ -30,6 +31,7 @@ struct wire;
 struct wire_ops {
 	void (*ready)(struct wire *wire);
 	void (*expired)(struct wire *wire); /* its deadline has passed */
+	void (*close)(struct wire *wire);   /* the proxy ends */
 	void (*destroy)(struct wire *wire);
 };
 
