@@ -12,6 +12,7 @@
 
 #define TLS_HANDSHAKE 0x16 /* ContentType, RFC 8446 section 5.1 */
 #define LINGER_BYTES  (1u << 20)
+#define ASK_AGAIN_MAX 4
 
 static struct agent *agent_of(struct wire *wire)
 {
@@ -249,7 +250,9 @@ static void learn(struct agent *agent, const struct worker_origin *told)
 
 	origin_unref(agent->origin);
 	agent->origin = NULL;
-	if (told->status != WORKER_FLOW_ALLOWED || !generation)
+	/* Rules are numbered anew in each generation: its own are the only ones it can speak of. */
+	if (told->status != WORKER_FLOW_ALLOWED || !generation ||
+	    told->generation != generation->number)
 		return;
 	if (!origin_new(generation, told, &origin))
 		agent->origin = origin;
@@ -257,9 +260,16 @@ static void learn(struct agent *agent, const struct worker_origin *told)
 
 void agent_origin(struct agent *agent, const struct worker_origin *told)
 {
+	const struct generation *generation = agent->wire.proxy->generation;
 	bool first = agent->state == AGENT_ASKED;
 
 	agent->question = NULL;
+	/* The policy changed while the answer was on its way. */
+	if (told->status == WORKER_FLOW_ALLOWED && generation &&
+	    told->generation != generation->number && agent->asked_again++ < ASK_AGAIN_MAX &&
+	    !agent_ask(agent))
+		return;
+	agent->asked_again = 0;
 	learn(agent, told);
 	if (!agent->origin) {
 		agent_close(agent, true);

@@ -43,8 +43,9 @@ struct agent {
 	struct wire wire;
 	enum agent_state state;
 	bool tls;
-	bool no_more; /* close when what is under way has ended */
-	bool shut;    /* it was told that nothing more comes */
+	bool no_more;	     /* close when what is under way has ended */
+	bool shut;	     /* it was told that nothing more comes */
+	uint8_t asked_again; /* in a row, since the policy changed meanwhile */
 	uint32_t requests;
 	struct worker_peer peer, local;
 	struct proxy_question *question;

@@ -30,7 +30,8 @@ struct proxy;
  */
 int exchange_new(struct agent *agent, struct stream *stream);
 
-/* The agent's connection has learned again who is behind it; origin NULL: it is not admitted. */
+/* The agent's connection, where it is the first in `waiting`, has learned again who is behind
+ * it. */
 void exchange_origin(struct exchange *exchange);
 
 /* From the pool: its stream to the server, not heard of before; @reused: it has served others. */
