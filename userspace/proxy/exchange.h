@@ -30,8 +30,7 @@ struct proxy;
  */
 int exchange_new(struct agent *agent, struct stream *stream);
 
-/* The agent's connection, where it is the first in `waiting`, has learned again who is behind
- * it. */
+/* Its agent, in whose `waiting` it is first, has learned anew who is behind the connection. */
 void exchange_origin(struct exchange *exchange);
 
 /* From the pool: its stream to the server, not heard of before; @reused: it has served others. */
