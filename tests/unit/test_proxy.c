@@ -142,6 +142,75 @@ static void early_response(void **state)
 	close(a);
 }
 
+/*
+ * The same with more on its way than the server ever reads, so that it is a reset which follows the
+ * answer.
+ */
+static void early_response_and_reset(void **state)
+{
+	static char data[65536];
+
+	for (int i = 0; i < 20; i++) {
+		int a = agent(), s;
+
+		say(a, "POST /ok/a HTTP/1.1\r\nHost: api.test\r\nContent-Length: 10000000\r\n\r\n");
+		s = served();
+		hear(s, "\r\n\r\n");
+		assert_true(send(a, data, sizeof(data), MSG_NOSIGNAL) > 0);
+		wait_for(s);
+		say(s, "HTTP/1.1 413 No\r\nContent-Length: 4\r\n\r\nmuch");
+		close(s);
+		/* Into the reset; what the agent says last goes nowhere. */
+		send(a, data, sizeof(data), MSG_NOSIGNAL);
+		hear(a, "much");
+		close(a);
+	}
+}
+
+/* What a server says between responses belongs to none. */
+static void unasked(void **state)
+{
+	int a = agent(), s, t;
+
+	say(a, GET);
+	s = served();
+	hear(s, "\r\n\r\n");
+	say(s, FINE "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong");
+	hear(a, "fine");
+	say(a, GET);
+	t = served();
+	hear(t, "\r\n\r\n");
+	say(t, FINE);
+	hear(a, "fine");
+	close(a);
+	close(s);
+	close(t);
+}
+
+/* An answer from before the policy changed is asked for again. */
+static void late_origin(void **state)
+{
+	int a, s;
+
+	world.old_answers = 2;
+	a = agent();
+	say(a, GET);
+	s = served();
+	hear(s, "\r\n\r\n");
+	say(s, FINE);
+	hear(a, "fine");
+	assert_int_equal(world.origins, 3);
+	close(a);
+	/* But not for ever. */
+	world.old_answers = 100;
+	a = agent();
+	say(a, GET);
+	assert_int_equal(ended(a), 1);
+	assert_in_range(world.origins, 4, 20);
+	close(a);
+	close(s);
+}
+
 static void stale_connection(void **state)
 {
 	int a = agent(), s, t;
@@ -414,11 +483,24 @@ static void two_thousand(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ROW(allowed_and_denied),  ROW(pipelined),      ROW(chunked_both_ways),
-		ROW(slow_reader),	  ROW(early_response), ROW(stale_connection),
-		ROW(cut_responses),	  ROW(cut_requests),   ROW(informational_and_head),
-		ROW(websocket),		  ROW(policy_switch),  ROW(policy_switch_with_body),
-		ROW(too_long_to_inspect), ROW(question_flood), ROW(two_thousand),
+		ROW(allowed_and_denied),
+		ROW(pipelined),
+		ROW(chunked_both_ways),
+		ROW(slow_reader),
+		ROW(early_response),
+		ROW(early_response_and_reset),
+		ROW(unasked),
+		ROW(late_origin),
+		ROW(stale_connection),
+		ROW(cut_responses),
+		ROW(cut_requests),
+		ROW(informational_and_head),
+		ROW(websocket),
+		ROW(policy_switch),
+		ROW(policy_switch_with_body),
+		ROW(too_long_to_inspect),
+		ROW(question_flood),
+		ROW(two_thousand),
 	};
 
 	return cmocka_run_group_tests_name("proxy", tests, NULL, NULL);

@@ -52,15 +52,10 @@ void agent_http2_ready(struct agent *agent)
 {
 	struct wire *wire = &agent->wire;
 	struct proxy *proxy = wire->proxy;
-	int turn = 0;
+	int turn = WIRE_TURN, r;
 	ssize_t n;
-	int r;
 
 	do {
-		if (turn++ == WIRE_TURNS) {
-			wire_schedule(wire);
-			return;
-		}
 		r = wire_http2_drain(wire, agent->http2);
 		if (wire->closed)
 			return;
@@ -77,6 +72,8 @@ void agent_http2_ready(struct agent *agent)
 				agent_linger(agent);
 			return;
 		}
+		/* Also when it is only told something, as of events that come for hours. */
+		wire->deadline = proxy->now + (r ? PROXY_STALL_TIMEOUT : PROXY_IDLE_TIMEOUT);
 		/* Who takes nothing is not listened to, so that its answers cannot pile up. */
 		if (r == -EAGAIN)
 			return;
@@ -86,7 +83,6 @@ void agent_http2_ready(struct agent *agent)
 			return;
 		}
 		if (n > 0) {
-			wire->deadline = proxy->now + PROXY_IDLE_TIMEOUT;
 			if (http2_feed(agent->http2, proxy->scratch, (size_t)n) && !wire->closed) {
 				agent->no_more = true;
 				wire_http2_drain(wire, agent->http2);
@@ -95,5 +91,7 @@ void agent_http2_ready(struct agent *agent)
 				return;
 			}
 		}
-	} while (n > 0 && !wire->closed);
+	} while (n > 0 && !wire->closed && --turn);
+	if (!turn)
+		wire_schedule(wire);
 }

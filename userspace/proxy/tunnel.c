@@ -11,7 +11,6 @@
 
 #define BINARY_MAX    (UINT64_C(1) << 62)
 #define TEXT_MAX      (1u << 20) /* where no endpoint says another limit */
-#define OUT_MAX	      (4u << 20)
 #define SCRATCH_EXTRA 65536
 
 struct buffer {
@@ -32,7 +31,7 @@ struct websocket_tunnel {
 
 static int add(struct buffer *buffer, const void *data, size_t size)
 {
-	if (buffer->used + size > OUT_MAX)
+	if (buffer->used + size > TUNNEL_OUT_MAX)
 		return -ENOBUFS;
 	if (buffer->used + size > buffer->size) {
 		size_t room = buffer->size ? buffer->size : 4096;
