@@ -22,7 +22,7 @@
 #include <sys/types.h>
 
 #define WIRE_BUFFER	16384
-#define WIRE_BUFFER_MAX (HTTP_HEAD_MAX + WIRE_BUFFER)
+#define WIRE_BUFFER_MAX (HTTP_HEAD_MAX + 2 * WIRE_BUFFER)
 
 struct proxy;
 struct wire;
