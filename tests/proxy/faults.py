@@ -121,6 +121,16 @@ def nonsense(agent, tap):
             tap.point(good, "an answer that is none: %s, %s" % (name, scheme), done)
 
 
+def flood(inside, tap):
+    """A server that is faster than the worker keeps nobody else waiting."""
+    acts = [inside.start(CURL + "--max-time 6 http://hostile.svc.test/informs") for _ in range(2)]
+    time.sleep(1)
+    serves(inside, tap, "beside a server that informs without end")
+    for act in acts:
+        done = inside.wait(act)
+        tap.point("=502 " in done.text, "which is given up", done)
+
+
 def slowness(world, inside, worker, tap):
     loop = begin(world, inside, "loop", STRESS + "loop https://api.svc.test/v1/items/1 loop")
     slow = [inside.start(STRESS + "slow %s://api.svc.test/v1/items/1 200 6" % scheme)
@@ -288,6 +298,7 @@ def main():
             lambda: cut(world, inside, tap, ""),
             lambda: cut(world, outside, tap, ": outside"),
             lambda: nonsense(inside, tap),
+            lambda: flood(inside, tap),
             lambda: slowness(world, inside, worker, tap),
             lambda: many(world, inside, worker, tap),
             lambda: exhausted(world, inside, worker, tap),

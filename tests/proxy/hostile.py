@@ -11,6 +11,7 @@ usage: hostile.py SEEN CERTIFICATE ADDRESS
     /silent          no answer
     /early           an answer before the body was read, then the end
     /slow            reads the body slowly, then answers
+    /informs         says 100 as fast as it can, for five seconds, and never answers
     /odd/NAME        an answer that is none, see ODD
 SEEN gets a line of JSON for each request. Prints `ready` when both ports listen.
 """
@@ -114,6 +115,11 @@ class Client:
             return True
         if words[0] == "silent":
             self.connection.recv(1)
+            return False
+        if words[0] == "informs":
+            end = time.monotonic() + 5
+            while time.monotonic() < end:
+                send(b"HTTP/1.1 100 \r\n\r\n" * 20000)
             return False
         if words[0] == "odd":
             send(ODD[words[1]])

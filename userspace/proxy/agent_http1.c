@@ -47,11 +47,10 @@ static void frame(struct agent *agent, struct http_head *head, bool end)
 	}
 	if (head->body == HTTP_BODY_CHUNKED || head->body == HTTP_BODY_CLOSE)
 		head->body = h->old ? HTTP_BODY_CLOSE : HTTP_BODY_CHUNKED;
-	if (head->body == HTTP_BODY_CLOSE || agent->no_more ||
-	    (!h->in.done && !may_discard(h)))
+	if (head->body == HTTP_BODY_CLOSE || agent->no_more || (!h->in.done && !may_discard(h)))
 		h->keep_alive = false;
 	head->keep_alive = h->keep_alive;
-	head->version = 11;
+	head->version = h->old ? 10 : 11;
 	head->upgrade = false;
 	h->wrote_head = true;
 	http1_out_begin(&h->out, h->to_head ? (uint8_t)HTTP_BODY_NONE : head->body, head->length);
@@ -263,9 +262,13 @@ void agent_http1_ready(struct agent *agent)
 	struct stream *stream = &h->stream;
 	struct wire *wire = &agent->wire;
 
-	while (!wire->closed && agent->state == AGENT_HTTP1) {
+	for (int turn = 0; !wire->closed && agent->state == AGENT_HTTP1; turn++) {
 		int r = wire_flush(wire);
 
+		if (turn == WIRE_TURNS) {
+			wire_schedule(wire);
+			return;
+		}
 		if ((r && r != -EAGAIN) || wire->broken) {
 			agent_close(agent, true);
 			return;

@@ -55,10 +55,15 @@ void agent_http2_ready(struct agent *agent)
 {
 	struct wire *wire = &agent->wire;
 	struct proxy *proxy = wire->proxy;
+	int turn = 0;
 	ssize_t n;
 	int r;
 
 	do {
+		if (turn++ == WIRE_TURNS) {
+			wire_schedule(wire);
+			return;
+		}
 		r = wire_http2_drain(wire, agent->http2);
 		if (wire->closed)
 			return;

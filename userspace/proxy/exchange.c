@@ -386,7 +386,15 @@ static bool gather(struct exchange *ex, const uint8_t *data, size_t size)
 	static const struct exchange_denial large = {413, "policy_denied",
 						     "the body is longer than may be inspected"};
 	static const struct exchange_denial memory = {503, "upstream_unreachable", "out of memory"};
+	static const struct exchange_denial changed = {
+		403, "policy_denied",
+		"the policy has changed while the request came: it may be tried again"};
 
+	/* Who is slow must not be judged, and given credentials, by what was in force once. */
+	if (ex->origin->generation != ex->proxy->generation) {
+		exchange_answer(ex, &changed);
+		return true;
+	}
 	if (size > ex->gathered_max - ex->gathered_size) {
 		struct watch judging;
 		bool unread;
@@ -523,7 +531,8 @@ static void on_response(struct exchange *ex, const struct http_head *head, bool 
 	}
 	if (head->status == 101) {
 		if (!ex->websocket || tunnel_open(ex, head)) {
-			finish(ex, STREAM_PROTOCOL, STREAM_INTERNAL);
+			exchange_failed(ex, EXCHANGE_UNREACHABLE,
+					"the server switched to a protocol nobody asked for");
 			return;
 		}
 		/* From here on both ways are bytes without an end of their own. */

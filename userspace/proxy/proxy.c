@@ -16,9 +16,11 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#define NO_SLOT	   UINT32_MAX
-#define ACCEPT_MAX 64	/* in one turn */
-#define SETTLE_MAX 4096 /* calls of ready(), before epoll is asked again */
+#define NO_SLOT	    UINT32_MAX
+#define ACCEPT_MAX  64	 /* in one turn */
+#define SETTLE_MAX  4096 /* calls of ready(), before epoll is asked again */
+#define SETTLE_LOOK 16	 /* so many, before the clock is looked at */
+#define SETTLE_FOR  (10 * UINT64_C(1000000))
 
 #define RECORDS_DELAY_MS 10
 #define RECORDS_DELAY	 (RECORDS_DELAY_MS * UINT64_C(1000000))
@@ -357,9 +359,18 @@ static void flush_records(struct proxy *proxy)
 
 int proxy_settle(struct proxy *proxy)
 {
+	uint64_t since = 0;
+
 	for (int i = 0; i < SETTLE_MAX && proxy->scheduled; i++) {
 		struct wire *wire = proxy->scheduled;
 
+		if (i % SETTLE_LOOK == SETTLE_LOOK - 1) {
+			uint64_t now = proxy_clock();
+
+			since = since ? since : now;
+			if (now - since >= SETTLE_FOR)
+				break;
+		}
 		proxy->scheduled = wire->next;
 		if (!proxy->scheduled)
 			proxy->scheduled_last = &proxy->scheduled;

@@ -397,6 +397,8 @@ void upstream_want(struct upstream_pool *pool, const struct upstream_wish *wish,
 
 void upstream_unwant(struct upstream_pool *pool, struct upstream_wait *wait)
 {
+	struct upstream *upstream;
+
 	if (!wait->upstream)
 		return;
 	for (struct upstream_wait **at = &wait->upstream->waits; *at; at = &(*at)->next) {
@@ -405,8 +407,13 @@ void upstream_unwant(struct upstream_pool *pool, struct upstream_wait *wait)
 			break;
 		}
 	}
-	/* What is on its way is kept for the next. */
-	wait->upstream = NULL;
+	upstream = TAKE_PTR(wait->upstream);
+	/*
+	 * What is on its way is kept for the next, but a question is not: agents that come and go
+	 * faster than it is answered would leave any number of them.
+	 */
+	if (upstream->state == UPSTREAM_ASKED && !upstream->waits)
+		upstream_lost(upstream, EXCHANGE_UNREACHABLE, "");
 }
 
 void upstream_answered(struct upstream *upstream, const struct worker_upstream *answer, int fd)

@@ -4,6 +4,8 @@
 #include "proxy/proxy_internal.h"
 #include "proxy/upstream_internal.h"
 
+#define INFORMATIONAL_MAX 16 /* 1xx responses before the final one */
+
 static struct upstream *upstream_of(struct stream *stream)
 {
 	return (struct upstream *)((char *)stream - offsetof(struct upstream, http1.stream));
@@ -144,7 +146,12 @@ static bool read_head(struct upstream *upstream)
 		http1_in_raw(&h->in);
 		wire->deadline = wire->proxy->now + PROXY_TUNNEL_TIMEOUT;
 		http1_out_begin(&h->out, HTTP_BODY_CLOSE, 0);
-	} else if (head->status >= 200) {
+	} else if (head->status < 200) {
+		if (++h->informational > INFORMATIONAL_MAX) {
+			gone(upstream);
+			return false;
+		}
+	} else {
 		h->got_head = true;
 		h->keep_alive &= head->keep_alive;
 		if (http1_in_begin(&h->in, head)) {
@@ -173,9 +180,13 @@ void upstream_http1_ready(struct upstream *upstream)
 	struct stream *stream = &h->stream;
 	struct wire *wire = &upstream->wire;
 
-	while (!wire->closed) {
+	for (int turn = 0; !wire->closed; turn++) {
 		int r = wire_flush(wire);
 
+		if (turn == WIRE_TURNS) {
+			wire_schedule(wire);
+			return;
+		}
 		/* A server that has answered and gone may have said all that is wanted of it. */
 		if (r && r != -EAGAIN && !h->active) {
 			gone(upstream);

@@ -24,10 +24,15 @@ void upstream_http2_ready(struct upstream *upstream)
 {
 	struct wire *wire = &upstream->wire;
 	struct proxy *proxy = wire->proxy;
+	int turn = 0;
 	ssize_t n;
 	int r;
 
 	do {
+		if (turn++ == WIRE_TURNS) {
+			wire_schedule(wire);
+			return;
+		}
 		r = wire_http2_drain(wire, upstream->http2);
 		if (wire->closed)
 			return;

@@ -31,6 +31,7 @@ struct upstream_message {
 	bool got_head;	 /* the final one */
 	bool raw;	 /* after 101 */
 	bool keep_alive; /* both said so */
+	uint8_t informational;
 	struct http1_in in;
 	struct http1_out out;
 };

@@ -24,6 +24,12 @@
 #define WIRE_BUFFER	16384
 #define WIRE_BUFFER_MAX (HTTP_HEAD_MAX + 2 * WIRE_BUFFER)
 
+/*
+ * Reads, or what else moves a connection on, in one call of ready(): one whose peer is faster than
+ * we are must not keep the others, and the supervisor, waiting.
+ */
+#define WIRE_TURNS 32
+
 struct proxy;
 struct wire;
 
