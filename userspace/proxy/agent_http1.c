@@ -290,7 +290,7 @@ static void converse(struct agent *agent)
 			agent_close(agent, true);
 			return;
 		}
-		if (!r && h->active && h->out.blocked) {
+		if (!r && wire->writable && h->active && h->out.blocked) {
 			h->out.blocked = false;
 			stream->events->on_writable(stream->owner, stream);
 			continue;

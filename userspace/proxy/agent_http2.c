@@ -25,6 +25,9 @@ int agent_http2_start(struct agent *agent)
 	return http2_agent_new(&options, &agent->http2);
 }
 
+/* What a blocked connection does not take of them waits in its buffer. */
+_Static_assert(HTTP2_DRAIN_MAX + WIRE_BUFFER <= WIRE_BUFFER_MAX, "frames that are drained fit");
+
 int wire_http2_drain(struct wire *wire, struct http2 *http2)
 {
 	int r = wire_flush(wire);

@@ -209,7 +209,7 @@ void upstream_http1_ready(struct upstream *upstream)
 			idle(upstream);
 			return;
 		}
-		if (!r && h->out.blocked) {
+		if (!r && wire->writable && h->out.blocked) {
 			h->out.blocked = false;
 			stream->events->on_writable(stream->owner, stream);
 			continue;

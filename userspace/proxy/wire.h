@@ -22,9 +22,8 @@
 #include <sys/types.h>
 
 #define WIRE_BUFFER	16384
-#define WIRE_BUFFER_MAX (HTTP_HEAD_MAX + WIRE_BUFFER)
+#define WIRE_BUFFER_MAX (HTTP_HEAD_MAX + 2 * WIRE_BUFFER)
 #define WIRE_TURN	16 /* pieces that one connection moves before the others get their turn */
-
 
 struct proxy;
 struct wire;
