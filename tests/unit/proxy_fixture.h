@@ -148,7 +148,6 @@ static inline void answer_upstream(uint32_t id)
 	union worker_message message;
 	int fd;
 
-	world.upstreams++;
 	if (world.withholds) {
 		world.withheld[world.withheld_len++] = id;
 		return;
@@ -197,8 +196,10 @@ static inline void *supervise(void *arg)
 			return NULL;
 		if (message.header.kind == WORKER_ASK_ORIGIN)
 			answer_origin(message.header.id);
-		else if (message.header.kind == WORKER_ASK_UPSTREAM)
+		if (message.header.kind == WORKER_ASK_UPSTREAM) {
 			answer_upstream(message.header.id);
+			world.upstreams++;
+		}
 	}
 }
 
