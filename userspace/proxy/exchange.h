@@ -5,7 +5,7 @@
  * STREAM_KEPT_MAX bytes of either kept.
  *
  *	judge	head -> target, authority, rules, middleware, credentials (exchange_judge.c)
- *	gather	the body first, where it decides or is changed
+ *	gather	the body first, where it decides or is changed (exchange_gather.c)
  *	connect	a stream to the server (upstream.h)
  *	forward	bodies, both ways
  *

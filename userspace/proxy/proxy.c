@@ -258,7 +258,8 @@ void proxy_accept(struct proxy *proxy, uint64_t now)
 				pause_listener(proxy, true);
 			return;
 		}
-		if (peer_from_address(&address, IPPROTO_TCP, &peer))
+		if (proxy->connections >= PROXY_AGENTS_MAX ||
+		    peer_from_address(&address, IPPROTO_TCP, &peer))
 			safe_close(fd);
 		else
 			agent_new(proxy, fd, &peer);
