@@ -216,7 +216,7 @@ static int grow(struct exchange_body *body, size_t size, size_t max)
 	return 0;
 }
 
-static int keep(struct exchange_body *body, const uint8_t *data, size_t size)
+static int keep(struct exchange_body *body, const uint8_t *data, size_t size, size_t max)
 {
 	int r;
 
@@ -224,7 +224,7 @@ static int keep(struct exchange_body *body, const uint8_t *data, size_t size)
 		return 0;
 	if (body->at == body->end)
 		body->at = body->end = 0;
-	r = grow(body, size, STREAM_KEPT_MAX);
+	r = grow(body, size, max);
 	if (r)
 		return r;
 	memcpy(body->kept + body->end, data, size);
@@ -283,7 +283,8 @@ static int pass(struct exchange *ex, struct exchange_body *body, const uint8_t *
 			return end && finish_if_done(ex) ? -1 : 1;
 		}
 	}
-	if (keep(body, data + n, size - (size_t)n)) {
+	if (keep(body, data + n, size - (size_t)n,
+		 body == &ex->request_body && ex->tunnel ? TUNNEL_OUT_MAX : STREAM_KEPT_MAX)) {
 		finish(ex, STREAM_INTERNAL, STREAM_INTERNAL);
 		return -1;
 	}

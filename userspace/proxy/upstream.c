@@ -397,16 +397,23 @@ void upstream_want(struct upstream_pool *pool, const struct upstream_wish *wish,
 
 void upstream_unwant(struct upstream_pool *pool, struct upstream_wait *wait)
 {
-	if (!wait->upstream)
+	struct upstream *upstream = wait->upstream;
+
+	if (!upstream)
 		return;
-	for (struct upstream_wait **at = &wait->upstream->waits; *at; at = &(*at)->next) {
+	for (struct upstream_wait **at = &upstream->waits; *at; at = &(*at)->next) {
 		if (*at == wait) {
 			*at = wait->next;
 			break;
 		}
 	}
-	/* What is on its way is kept for the next. */
 	wait->upstream = NULL;
+	/*
+	 * What is on its way is kept for the next, but not what was only asked for: of those an
+	 * agent that asks and goes could make more than the supervisor answers.
+	 */
+	if (upstream->state == UPSTREAM_ASKED && !upstream->waits)
+		upstream_lost(upstream, EXCHANGE_UNREACHABLE, "");
 }
 
 void upstream_answered(struct upstream *upstream, const struct worker_upstream *answer, int fd)
