@@ -258,7 +258,8 @@ def sessions(t):
     t.add("streams-many", START
           + b"".join(headers(pseudo(b"POST"), 2 * i + 1, end=False) for i in range(2000)),
           broken=[P], quiet=True)
-    t.add("priority-flood", START + frame(PRIORITY, 0, 1, struct.pack(">IB", 0, 5)) * 20000, quiet=True)
+    t.add("priority-flood", START + frame(PRIORITY, 0, 1, struct.pack(">IB", 0, 5)) * 20000,
+          quiet=True)
     t.add("empty-data", START + headers(pseudo(b"POST"), end=False) + data(b"", end=False) * 20000,
           broken=[P], quiet=True)
 

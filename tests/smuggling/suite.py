@@ -223,6 +223,10 @@ class Judge:
     @staticmethod
     def answered(case, result, arrived, bodies):
         statuses = result["statuses"]
+        # What was never sent was never tried; another name of TLS may be refused before.
+        if result["end"] == "refused" and case.sni is None:
+            yield "no connection: %s" % result.get("why")
+            return
         good = [status for status in statuses if 200 <= status < 300]
         if case.must:
             for key in bodies:

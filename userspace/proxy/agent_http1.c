@@ -50,7 +50,7 @@ static void frame(struct agent *agent, struct http_head *head, bool end)
 	if (head->body == HTTP_BODY_CLOSE || agent->no_more || (!h->in.done && !may_discard(h)))
 		h->keep_alive = false;
 	head->keep_alive = h->keep_alive;
-	head->version = 11;
+	head->version = h->old ? 10 : 11;
 	head->upgrade = false;
 	h->wrote_head = true;
 	http1_out_begin(&h->out, h->to_head ? (uint8_t)HTTP_BODY_NONE : head->body, head->length);

@@ -532,7 +532,8 @@ static void on_response(struct exchange *ex, const struct http_head *head, bool 
 	}
 	if (head->status == 101) {
 		if (!ex->websocket || tunnel_open(ex, head)) {
-			finish(ex, STREAM_PROTOCOL, STREAM_INTERNAL);
+			exchange_failed(ex, EXCHANGE_UNREACHABLE,
+					"the server switched to a protocol nobody asked for");
 			return;
 		}
 		/* From here on both ways are bytes without an end of their own. */

@@ -87,6 +87,24 @@ static bool authority_agrees(const struct exchange *ex)
 		     : ex->origin->port == (ex->agent->tls ? 443 : 80);
 }
 
+/* HTTP/1.0 need not say which host it is for: there is but one. */
+static bool name_authority(struct exchange *ex)
+{
+	const struct origin *origin = ex->origin;
+	char *text;
+
+	if (ex->request.authority.size || ex->request.version != 10)
+		return true;
+	text = arena_format(ex->arena, strchr(origin->host, ':') ? "[%s]:%u" : "%s:%u",
+			    origin->host, origin->port);
+	if (!text) {
+		out_of_memory(ex);
+		return false;
+	}
+	ex->request.authority = (struct text){text, (uint32_t)strlen(text)};
+	return true;
+}
+
 static bool is_websocket(const struct http_head *head)
 {
 	return head->upgrade && text_is(head->method, "GET") && head->upgrade_to.size == 9 &&
@@ -326,6 +344,8 @@ void exchange_judge(struct exchange *ex)
 	size_t most = 0;
 
 	if (!read_target(ex))
+		return;
+	if (!name_authority(ex))
 		return;
 	if (!authority_agrees(ex)) {
 		answer(ex, 403, "request_authority_mismatch",

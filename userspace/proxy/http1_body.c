@@ -182,7 +182,7 @@ ssize_t http1_out_data(struct http1_out *out, struct wire *wire, const uint8_t *
 	while (taken < size) {
 		if (!wire->writable && wire->out.end - wire->out.at >= QUEUE_ENOUGH) {
 			out->blocked = true;
-			return (ssize_t)taken;
+			break;
 		}
 		n = out->body == HTTP_BODY_CHUNKED
 			    ? send_chunked(out, wire, data + taken, size - taken)

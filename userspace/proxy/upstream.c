@@ -397,20 +397,20 @@ void upstream_want(struct upstream_pool *pool, const struct upstream_wish *wish,
 
 void upstream_unwant(struct upstream_pool *pool, struct upstream_wait *wait)
 {
-	struct upstream *upstream = wait->upstream;
+	struct upstream *upstream;
 
-	if (!upstream)
+	if (!wait->upstream)
 		return;
-	for (struct upstream_wait **at = &upstream->waits; *at; at = &(*at)->next) {
+	for (struct upstream_wait **at = &wait->upstream->waits; *at; at = &(*at)->next) {
 		if (*at == wait) {
 			*at = wait->next;
 			break;
 		}
 	}
-	wait->upstream = NULL;
+	upstream = TAKE_PTR(wait->upstream);
 	/*
-	 * What is on its way is kept for the next, but not what was only asked for: of those an
-	 * agent that asks and goes could make more than the supervisor answers.
+	 * What is on its way is kept for the next, but a question is not: agents that come and go
+	 * faster than it is answered would leave any number of them.
 	 */
 	if (upstream->state == UPSTREAM_ASKED && !upstream->waits)
 		upstream_lost(upstream, EXCHANGE_UNREACHABLE, "");
