@@ -224,7 +224,8 @@ static int pass(struct exchange *ex, struct exchange_body *body, const uint8_t *
 		}
 	}
 	/* A message that was looked at goes on whole, however long it took to come. */
-	if (keep(body, data + n, size - (size_t)n, ex->tunnel ? TUNNEL_OUT_MAX : STREAM_KEPT_MAX)) {
+	if (keep(body, data + n, size - (size_t)n,
+		 body == &ex->request_body && ex->tunnel ? TUNNEL_OUT_MAX : STREAM_KEPT_MAX)) {
 		exchange_finish(ex, STREAM_INTERNAL, STREAM_INTERNAL);
 		return -1;
 	}
