@@ -38,7 +38,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 sys.path.append(os.path.join(TOP, "tests", "names"))
 
 ROUNDS = int(os.environ.get("BENCH_PROXY_ROUNDS", "7"))
-MS = int(os.environ.get("BENCH_PROXY_MS", "700"))
+MS = int(os.environ.get("BENCH_PROXY_MS", "400"))
 IDLE = int(os.environ.get("BENCH_IDLE", "4000"))
 NAME = "server.bench.test"
 PATH = "/api/v1/repos/50/items/abc"
