@@ -113,7 +113,7 @@ class Client:
 
     def end(self):
         self.process.stdin.close()
-        self.process.wait(10)
+        return self.process.wait(30)
 
 
 class Oracle:
@@ -158,6 +158,12 @@ def says_denied(text):
             return True
         text = urllib.parse.unquote(text, "latin-1")
     return False
+
+
+def stands_for(line):
+    """How many requests: of one kind, the first few of a second are told, and then a sum."""
+    more = re.search(r"\[repeated (\d+) times\]", line)
+    return int(more.group(1)) if more else 1
 
 
 class Judge:
@@ -211,7 +217,8 @@ class Judge:
             pattern = re.compile(r"\b%s\b.*%s(?![\w/%%.;-])" % (key[0], re.escape(key[1])))
             while True:
                 lines += self.events.lines()
-                told = sum(1 for line in lines if "ALLOWED" in line and pattern.search(line))
+                told = sum(stands_for(line) for line in lines
+                           if "ALLOWED" in line and pattern.search(line))
                 if told >= times or time.monotonic() > until:
                     break
                 time.sleep(0.02)
