@@ -22,7 +22,8 @@ from plain import ORIGIN, PlainWorld
 from sandbox import left_behind
 from world import UID
 
-NAME = "api.svc.test"
+API, OLD = "api.svc.test", "old.svc.test"
+AT_OLD = "203.0.113.31"
 MODULES = ("client.py", "case.py", "frames.py", "requests.py", "requests_h2.py")
 REST = """filesystem_policy: {include_workdir: true, read_only: [/usr, /etc]}
 process: {run_as_user: "%d", run_as_group: "%d"}
@@ -30,6 +31,9 @@ process: {run_as_user: "%d", run_as_group: "%d"}
 
 
 class SmugglingWorld(PlainWorld):
+    names = {**PlainWorld.names, OLD: [AT_OLD]}
+    there = {**PlainWorld.there, "one": PlainWorld.there["one"] + [AT_OLD]}
+
     def files(self):
         super().files()
         os.makedirs(self.path("work", "smuggling"))
@@ -40,11 +44,28 @@ class SmugglingWorld(PlainWorld):
         self.oracle_log = self.write("oracle.jsonl", "")
         child = self.spawn(
             ["node", os.path.join(HERE, "oracle.js"), "--log", self.oracle_log,
-             "--plain", ORIGIN + ":80", "--tls", ORIGIN + ":443",
+             "--plain", ORIGIN + ":80", "--tls", ORIGIN + ":443", "--old", AT_OLD + ":443",
              "--key", self.path("server.key"), "--cert", self.path("server.crt")],
             self.namespaces["one"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        if json.loads(child.stdout.readline()) != {"plain": 80, "tls": 443}:
+        if json.loads(child.stdout.readline()) != {"plain": 80, "tls": 443, "old": 443}:
             raise RuntimeError("the server does not start")
+
+
+def leg(world, tap, oracle, wanted, name, have):
+    """One sandbox, whose client asks for @name; what it @have, it tries."""
+    log = world.path(name + ".log")
+    # Whom it trusts, a client in a sandbox finds by itself.
+    client = suite.Client(
+        ["openshell", "run", "--upstream-ca", world.path("ca.pem"), "--policy",
+         world.path("policy.yaml"), "--workdir", world.path("work"), "--no-tty", "--name",
+         "smuggling", "--log", log, "--"],
+        name + ":80", name + ":443", None, world.path("work", "smuggling"))
+    said = "" if name == API else "%s: " % name
+    suite.run(tap, client, oracle, suite.Judge([name], suite.Tail(log)), wanted, have, said)
+    tap.point(client.end() == 0, said + "the agent ends well")
+    with open(log, encoding="utf-8", errors="replace") as text:
+        again = re.findall(r"^.*it is started again.*$", text.read(), re.M)
+    tap.point(not again, said + "one worker served all of it", *again)
 
 
 def main():
@@ -52,20 +73,10 @@ def main():
     wanted = "".join(sys.argv[3:])
     tap = suite.Tap()
     with SmugglingWorld(folder) as world:
-        policy = world.write("policy.yaml", suite.policy(NAME, 80, 443) + REST)
-        log = world.path("smuggling.log")
-        run = ["openshell", "run", "--upstream-ca", world.path("ca.pem"), "--policy", policy,
-               "--workdir", world.path("work"), "--no-tty", "--name", "smuggling", "--log", log,
-               "--"]
-        # Whom it trusts, a client in a sandbox finds by itself.
-        client = suite.Client(run, NAME + ":80", NAME + ":443", None,
-                              world.path("work", "smuggling"))
-        judge = suite.Judge([NAME], suite.Tail(log))
-        suite.run(tap, client, suite.Oracle(world.oracle_log, ORIGIN + ":80"), judge, wanted)
-        tap.point(client.end() == 0, "the agent ends well")
-        with open(log, encoding="utf-8", errors="replace") as text:
-            died = re.findall(r"^.*it is started again.*$", text.read(), re.M)
-        tap.point(not died, "one worker served all of it", *died)
+        world.write("policy.yaml", suite.policy((API, OLD), 80, 443) + REST)
+        oracle = suite.Oracle(world.oracle_log, ORIGIN + ":80")
+        leg(world, tap, oracle, wanted, API, ("h1", "tls", "h2"))
+        leg(world, tap, oracle, wanted, OLD, ("h2",))
         left = left_behind(world, cgroup)
         tap.point(not left, "nothing is left behind", *left)
     return tap.finish()

@@ -41,10 +41,10 @@ CASE_SECONDS = 60
 ALIVE_EVERY = 25
 
 
-def policy(host, plain, tls, binary=PYTHON):
+def policy(hosts, plain, tls, binary=PYTHON):
     """The policy that the cases are written for; @plain and @tls are ports."""
     lines = ["version: 1", "network_policies:", "  smuggling:", "    endpoints:"]
-    for port in (plain, tls):
+    for host, port in ((host, port) for host in hosts for port in (plain, tls)):
         lines += ["      - host: " + host, "        port: %d" % port, "        protocol: rest",
                   "        enforcement: enforce", "        rules:"]
         # A rule for GET is one for HEAD.
@@ -284,8 +284,8 @@ class Control:
             print("# %s: %s" % (kind, words))
 
 
-def run(tap, client, oracle, judge, wanted="", have_tls=True):
-    """Every case; returns when the last has been judged."""
+def run(tap, client, oracle, judge, wanted="", have=("h1", "tls", "h2"), leg=""):
+    """Every case of a protocol that we @have; returns when the last has been judged."""
     count = 0
 
     def honest(protocol):
@@ -296,22 +296,23 @@ def run(tap, client, oracle, judge, wanted="", have_tls=True):
         key = ("GET", "/allowed/alive/%d" % count)
         good = result["statuses"] == [200] and any(
             (r.get("method"), r.get("url")) == key for r in records)
-        tap.point(good, "an honest request over %s is served" % protocol, result, records)
+        tap.point(good, "%san honest request over %s is served" % (leg, protocol), result, records)
 
-    for protocol in ("h1", "tls", "h2") if have_tls else ("h1",):
+    for protocol in have:
         honest(protocol)
     since = 0
     for case in requests.table():
-        if not re.search(wanted, case.name) or (case.tls and not have_tls):
+        protocol = "h2" if case.protocol == "h2" else "tls" if case.tls else "h1"
+        if not re.search(wanted, case.name) or protocol not in have:
             continue
         result = client.run(case.name)
         records = oracle.seen(len(case.may) if case.must else 0)
         found = judge.complaints(case, result, records)
-        tap.point(not found, case.name, *found)
+        tap.point(not found, leg + case.name, *found)
         since += 1
         if since == ALIVE_EVERY or "flood" in case.name or case.kind == "bomb":
             since = 0
-            honest("h2" if case.protocol == "h2" else "tls" if case.tls else "h1")
+            honest(protocol)
 
 
 def certificate(folder):
@@ -365,7 +366,7 @@ def main():
     judge = Judge(options.hosts.split(",") if options.hosts else None,
                   Tail(options.events) if options.events else None)
     run(tap, client, Oracle(options.oracle_log, options.barrier), judge, options.only,
-        bool(options.tls))
+        ("h1", "tls", "h2") if options.tls else ("h1",))
     client.end()
     return tap.finish()
 
