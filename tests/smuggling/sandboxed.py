@@ -61,7 +61,9 @@ def leg(world, tap, oracle, wanted, name, have):
          "smuggling", "--log", log, "--"],
         name + ":80", name + ":443", None, world.path("work", "smuggling"))
     said = "" if name == API else "%s: " % name
-    suite.run(tap, client, oracle, suite.Judge([name], suite.Tail(log)), wanted, have, said)
+    judge = suite.Judge([name], suite.Tail(log))
+    suite.run(tap, client, oracle, judge, wanted, have, said)
+    judge.notes(said)
     tap.point(client.end() == 0, said + "the agent ends well")
     with open(log, encoding="utf-8", errors="replace") as text:
         again = re.findall(r"^.*it is started again.*$", text.read(), re.M)

@@ -169,6 +169,7 @@ def stands_for(line):
 class Judge:
     def __init__(self, hosts, events):
         self.hosts, self.events = hosts, events
+        self.counts = {}
 
     def complaints(self, case, result, records):
         found = []
@@ -192,6 +193,9 @@ class Judge:
         for key, times in arrived.items():
             if times > 1 and not case.many:
                 found.append("%s %s arrived %d times" % (key + (times,)))
+        what = "arrived" if arrived else "answered" if max(result["statuses"] + [0]) >= 400 \
+            else "reset" if result["rst"] else "ended"
+        self.counts[what] = self.counts.get(what, 0) + 1
         if self.events:
             found += self.told(arrived)
         found += self.answered(case, result, arrived, bodies)
@@ -226,6 +230,10 @@ class Judge:
                 yield "%s %s arrived %d times, and is told %d times" % (key + (times, told))
         if not arrived:
             self.events.lines()
+
+    def notes(self, leg=""):
+        words = ", ".join("%d %s" % (n, what) for what, n in sorted(self.counts.items()))
+        print("# %sof all cases %s" % (leg, words))
 
     @staticmethod
     def answered(case, result, arrived, bodies):
@@ -368,6 +376,7 @@ def main():
     run(tap, client, Oracle(options.oracle_log, options.barrier), judge, options.only,
         ("h1", "tls", "h2") if options.tls else ("h1",))
     client.end()
+    judge.notes()
     return tap.finish()
 
 
