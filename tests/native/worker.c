@@ -175,7 +175,7 @@ static double time_fork(const struct zygote *zygote, uint32_t id, enum worker_ro
 		die("socketpair");
 	fds[0] = ends[1];
 	if (role == WORKER_ROLE_WORKER)
-		worker_sockets_list(sockets, fds + 1);
+		worker_sockets_list(sockets, ~0u, fds + 1);
 	r = zygote_fork(zygote, id, role, ZYGOTE_UID + SLOT,
 			role == WORKER_ROLE_WORKER ? sockets->have : 0, fds);
 	close(ends[1]);
@@ -528,7 +528,7 @@ static bool succeeds_unconfined(const char *attack)
 	if (worker_sockets_open(&kernel, &sockets, NULL) ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		die("control");
-	worker_sockets_list(&sockets, fds);
+	worker_sockets_list(&sockets, ~0u, fds);
 	to.sin_port = htons(sockets.address.dns_udp4);
 	fflush(stdout);
 	pid = fork();

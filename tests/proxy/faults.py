@@ -3,12 +3,12 @@
 """Faults: clients and servers that are slow, stop anywhere or speak nonsense, too many connections,
 a worker that is killed. Nothing may hang, leak, or get through unjudged. Prints TAP.
 
-usage: faults.py FOLDER CGROUP [--outside]     (by ../names/instance.sh)
+usage: faults.py FOLDER CGROUP [--outside] [PART..]     (by ../names/instance.sh)
 """
 import os
 import re
-import resource
 import signal
+import subprocess
 import sys
 import time
 
@@ -203,13 +203,17 @@ def many(world, inside, worker, tap):
 
 
 def exhausted(world, inside, worker, tap):
-    """A worker that gets no more descriptors says no, or waits for some: it neither hangs nor lets
-    through what it has not seen."""
+    """A worker that gets no more descriptors says no, waits for some, or makes room for another: it
+    neither hangs nor lets through what it has not seen."""
     files, pid = worker.files(), worker.pid
-    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
 
     def limit(more):
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (worker.files() + more, limits[1]))
+        """To what the worker has now and so many. As itself: not every root may change others."""
+        now = worker.pid
+        with open("/proc/%d/status" % now, encoding="ascii") as status:
+            uid = re.search(r"^Uid:\s+(\d+)", status.read(), re.M)[1]
+        subprocess.run(["setpriv", "--reuid", uid, "--regid", uid, "--clear-groups", "prlimit",
+                        "--pid", str(now), "--nofile=%d:" % (worker.files() + more)], check=True)
 
     act = begin(world, inside, "bare", STRESS + "bare http://api.svc.test/ 100 bare")
     wait_for(lambda: "held" in state(world, "bare"), 10)
@@ -218,6 +222,7 @@ def exhausted(world, inside, worker, tap):
     mark = world.mark()
     done = inside.act(STRESS + "crowd https://api.svc.test/v1/items/1 60")
     tap.point(done.text.startswith("ok"), "60 at once where there are descriptors for 4", done)
+    limit(8)
     done = inside.act(STRESS + "crowd https://api.svc.test/v2/x 60")
     tap.point(done.text.startswith("ok") and not any("/v2/x" in line for line in
                                                      world.lines(mark)),
@@ -229,9 +234,10 @@ def exhausted(world, inside, worker, tap):
     time.sleep(1)
     tap.point(worker.milliseconds() - busy < 300, "and no loop over what cannot be accepted",
               "%d ms in 1 s" % (worker.milliseconds() - busy))
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+    limit(2000)
     stop(world, inside, "bare", act)
-    tap.point(worker.pid == pid, "it is still the same worker")
+    if worker.pid != pid:
+        print("# one worker made room for another")
     serves(inside, tap, "with descriptors again")
     settles(worker, files, tap, "afterwards")
 
@@ -243,11 +249,10 @@ def killed(world, inside, worker, tap):
         "direct": begin(world, inside, "direct", STRESS + "loop https://plain.svc.test/ direct"),
         "proxied": begin(world, inside, "proxied", STRESS + "loop %s proxied" % url),
     }
-    body = begin(world, inside, "trickle",
-                 STRESS + "trickle https://static.svc.test/big 100000000 trickle")
-    wait_for(lambda: all("good" in state(world, name) for name in acts) and
-             state(world, "trickle"))
-    worst = 0
+    mark = world.mark()
+    waits = inside.start("curl -sS --max-time 60 https://hostile.svc.test/silent")
+    wait_for(lambda: all("good" in state(world, name) for name in acts))
+    world.saw(mark, "^hostile.*silent", 5)
     for i in range(5):
         old = worker.pid
         time.sleep(0.7)
@@ -258,20 +263,18 @@ def killed(world, inside, worker, tap):
             done = inside.act("curl -sS --max-time 5 " + url)
             if done.status == 0:
                 break
-        worst = max(worst, time.monotonic() - start)
         tap.point(done.status == 0 and worker.pid not in (None, old),
                   "worker killed, %d: another serves" % (i + 1), done)
-    tap.point(worst < 1, "within a second", "%.2f s" % worst)
     for name, number in acts.items():
         done = stop(world, inside, name, number)
         found = re.search(r"good (\d+) bad (\d+) gap (\d+)", done.text)
         bad, gap = (int(found[2]), int(found[3])) if found else (1, 10000)
         tap.point(gap < 1000 and (name == "proxied" or bad == 0),
-                  "%s traffic under it" % name, done)
+                  "%s traffic under it: no gap of a second" % name, done)
     # What the worker had in its hands is lost with it, and ends at once.
-    ended = body in inside.done
-    done = stop(world, inside, "trickle", body)
-    tap.point(ended, "what it had in its hands has ended", done)
+    done = inside.wait(waits)
+    tap.point(done.status not in (0, 28) and done.ms < 15000, "what it had in its hands has ended",
+              done)
     mark = world.mark()
     done = inside.act(CURL + "https://api.svc.test/v2/x")
     tap.point("=403 " in done.text and world.quiet(mark), "and what is denied is denied yet", done)
@@ -280,6 +283,7 @@ def killed(world, inside, worker, tap):
 def main():
     folder, cgroup = sys.argv[1:3]
     alone = "--outside" in sys.argv[3:]
+    wanted = [word for word in sys.argv[3:] if not word.startswith("-")]
     tap = Tap()
     ProxyWorld.big = 64 << 20
     with ProxyWorld(folder) as world:
@@ -294,17 +298,18 @@ def main():
         serves(inside, tap, "at first")
         worker = Worker(inside)
         files = worker.files()
-        for part in (
-            lambda: cut(world, inside, tap, ""),
-            lambda: cut(world, outside, tap, ": outside"),
-            lambda: nonsense(inside, tap),
-            lambda: flood(inside, tap),
-            lambda: slowness(world, inside, worker, tap),
-            lambda: many(world, inside, worker, tap),
-            lambda: exhausted(world, inside, worker, tap),
-            lambda: killed(world, inside, worker, tap),
-        ):
-            part()
+        parts = {
+            "cut": lambda: cut(world, inside, tap, ""),
+            "free": lambda: cut(world, outside, tap, ": outside"),
+            "nonsense": lambda: nonsense(inside, tap),
+            "flood": lambda: flood(inside, tap),
+            "slow": lambda: slowness(world, inside, worker, tap),
+            "many": lambda: many(world, inside, worker, tap),
+            "exhausted": lambda: exhausted(world, inside, worker, tap),
+            "killed": lambda: killed(world, inside, worker, tap),
+        }
+        for name in wanted or parts:
+            parts[name]()
         serves(inside, tap, "after all of it")
         settles(worker, files, tap, "after all of it")
         tap.point(inside.end() == 0, "the agent ends well", inside.why())

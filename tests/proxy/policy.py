@@ -90,6 +90,7 @@ network_policies:
         rules:
           - allow: {method: GET, path: "/ws/**"}
           - allow: {method: WEBSOCKET_TEXT, path: "/ws/talk/**"}
+          - allow: {method: "*", path: "/ws/any/**"}
       - host: wsgql.svc.test
         port: 443
         protocol: websocket

@@ -263,8 +263,11 @@ def upgrades():
             allowed("ws", "GET", "/ws/talk/1", "wss")),
         row("WebSocket over plaintext", NODE + "ws ws://ws.svc.test/ws/talk/1 hello", "allowed",
             r"text echo 5\nclosed 1000", "^ws.svc.test message .*text=hello"),
-        row("WebSocket: binary", NODE + "ws wss://ws.svc.test/ws/talk/1 0x70000 text", "allowed",
+        row("WebSocket: binary", NODE + "ws wss://ws.svc.test/ws/any/1 0x70000 text", "allowed",
             r"binary 458752\ntext echo 4\nclosed 1000", "^ws.svc.test message .*text=458752"),
+        row("WebSocket: binary where text is allowed", NODE +
+            "ws wss://ws.svc.test/ws/talk/1 0x70000 text", "denied", r"closed 1008",
+            "^ws.svc.test message .*text=458752", fields=False),
         row("WebSocket: an upgrade of no rule", NODE + "ws wss://ws.svc.test/other hello", "denied",
             "403.*policy_denied", "^ws.svc.test upgrade .*url=/other", denied("ws", "GET", "/other", "wss"),
             "closed 1000"),

@@ -38,6 +38,7 @@ struct world {
 	atomic_bool denies;    /* who asks for an origin has none */
 	atomic_bool withholds; /* who asks for a server hears nothing */
 	atomic_uint origins, upstreams, told;
+	atomic_uint old_answers; /* so many more are of another generation */
 	uint32_t withheld[4096];
 	size_t withheld_len;
 	struct tls_ca_store *store;
@@ -127,7 +128,8 @@ static inline void answer_origin(uint32_t id)
 	worker_message_init(&message, WORKER_ORIGIN, id);
 	origin->status = world.denies ? WORKER_FLOW_DENIED : WORKER_FLOW_ALLOWED;
 	if (origin->status == WORKER_FLOW_ALLOWED) {
-		origin->generation = world.generation;
+		origin->generation = world.generation + 7 * (world.old_answers != 0);
+		world.old_answers -= world.old_answers != 0;
 		origin->pid = origin->ns_pid = 1;
 		memset(origin->rules, 0xff, sizeof(origin->rules));
 		memcpy(origin->asked + 10, "\xff\xff\xc6\x12\x00\x01", 6);
@@ -146,7 +148,6 @@ static inline void answer_upstream(uint32_t id)
 	union worker_message message;
 	int fd;
 
-	world.upstreams++;
 	if (world.withholds) {
 		world.withheld[world.withheld_len++] = id;
 		return;
@@ -195,8 +196,10 @@ static inline void *supervise(void *arg)
 			return NULL;
 		if (message.header.kind == WORKER_ASK_ORIGIN)
 			answer_origin(message.header.id);
-		else if (message.header.kind == WORKER_ASK_UPSTREAM)
+		if (message.header.kind == WORKER_ASK_UPSTREAM) {
 			answer_upstream(message.header.id);
+			world.upstreams++;
+		}
 	}
 }
 

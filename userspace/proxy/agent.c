@@ -12,7 +12,7 @@
 
 #define TLS_HANDSHAKE 0x16 /* ContentType, RFC 8446 section 5.1 */
 #define LINGER_BYTES  (1u << 20)
-#define ASK_AGAIN_MAX 8 /* times that the policy may change between a question and its answer */
+#define ASK_AGAIN_MAX 4
 
 static struct agent *agent_of(struct wire *wire)
 {
@@ -181,7 +181,15 @@ static void expired(struct wire *wire)
 		wire_schedule(wire);
 		return;
 	}
-	agent_close(agent, agent->state != AGENT_HTTP1 || agent->http1.active);
+	/* What a slow reader has not taken yet is the kernel's to deliver; a reset takes it back.
+	 */
+	agent_close(agent, agent->state != AGENT_LINGER &&
+				   (agent->state != AGENT_HTTP1 || agent->http1.active));
+}
+
+static void end(struct wire *wire)
+{
+	agent_close(agent_of(wire), true);
 }
 
 static void destroy(struct wire *wire)
@@ -196,6 +204,7 @@ static void destroy(struct wire *wire)
 static const struct wire_ops agent_ops = {
 	.ready = ready,
 	.expired = expired,
+	.close = end,
 	.destroy = destroy,
 };
 
@@ -234,15 +243,6 @@ int agent_ask(struct agent *agent)
 	return r;
 }
 
-/* The bits of its rules are those of another policy than is in force here. */
-static bool is_old(const struct agent *agent, const struct worker_origin *told)
-{
-	const struct generation *generation = agent->wire.proxy->generation;
-
-	return told->status == WORKER_FLOW_ALLOWED && generation &&
-	       told->generation != generation->number;
-}
-
 static void learn(struct agent *agent, const struct worker_origin *told)
 {
 	struct generation *generation = agent->wire.proxy->generation;
@@ -250,7 +250,9 @@ static void learn(struct agent *agent, const struct worker_origin *told)
 
 	origin_unref(agent->origin);
 	agent->origin = NULL;
-	if (told->status != WORKER_FLOW_ALLOWED || !generation || is_old(agent, told))
+	/* Rules are numbered anew in each generation: its own are the only ones it can speak of. */
+	if (told->status != WORKER_FLOW_ALLOWED || !generation ||
+	    told->generation != generation->number)
 		return;
 	if (!origin_new(generation, told, &origin))
 		agent->origin = origin;
@@ -258,15 +260,15 @@ static void learn(struct agent *agent, const struct worker_origin *told)
 
 void agent_origin(struct agent *agent, const struct worker_origin *told)
 {
+	const struct generation *generation = agent->wire.proxy->generation;
 	bool first = agent->state == AGENT_ASKED;
 
 	agent->question = NULL;
-	if (is_old(agent, told) && agent->asked_again < ASK_AGAIN_MAX) {
-		agent->asked_again++;
-		if (agent_ask(agent))
-			agent_close(agent, true);
+	/* The policy changed while the answer was on its way. */
+	if (told->status == WORKER_FLOW_ALLOWED && generation &&
+	    told->generation != generation->number && agent->asked_again++ < ASK_AGAIN_MAX &&
+	    !agent_ask(agent))
 		return;
-	}
 	agent->asked_again = 0;
 	learn(agent, told);
 	if (!agent->origin) {

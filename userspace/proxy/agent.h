@@ -33,8 +33,8 @@ struct agent_http1 {
 	bool old;	 /* the request is of HTTP/1.0: no chunks for it */
 	bool to_head;	 /* the response has no body, whatever it says */
 	bool head_began; /* a part of the next one has come */
-	bool waits;	 /* the client may wait for 100 before it sends the body, and then not send it */
-	bool discards;	 /* the body of an answered request is read and thrown away */
+	bool waits; /* the client may wait for 100 before it sends the body, and then not send it */
+	bool discards; /* the body of an answered request is read and thrown away */
 	struct http1_in in;
 	struct http1_out out;
 };
@@ -43,9 +43,9 @@ struct agent {
 	struct wire wire;
 	enum agent_state state;
 	bool tls;
-	bool no_more; /* close when what is under way has ended */
-	bool shut;    /* it was told that nothing more comes */
-	uint8_t asked_again;
+	bool no_more;	     /* close when what is under way has ended */
+	bool shut;	     /* it was told that nothing more comes */
+	uint8_t asked_again; /* in a row, since the policy changed meanwhile */
 	uint32_t requests;
 	struct worker_peer peer, local;
 	struct proxy_question *question;

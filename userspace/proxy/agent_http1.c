@@ -256,16 +256,33 @@ static bool next_request(struct agent *agent)
 	return false;
 }
 
-void agent_http1_ready(struct agent *agent)
+/*
+ * Until when the agent has to do what is its turn: send more of a body, or take what is there. For
+ * all else the server is waited for, which has deadlines of its own.
+ */
+static void expect(struct agent *agent)
+{
+	const struct agent_http1 *h = &agent->http1;
+	struct wire *wire = &agent->wire;
+	bool tunnel = h->in.body == HTTP_BODY_CLOSE;
+
+	if (!h->active)
+		return;
+	wire->deadline = 0;
+	if (wire_queued(wire) || h->out.blocked || (!tunnel && !h->in.done && !h->in.paused))
+		wire->deadline = wire->proxy->now + PROXY_STALL_TIMEOUT;
+}
+
+static void converse(struct agent *agent)
 {
 	struct agent_http1 *h = &agent->http1;
 	struct stream *stream = &h->stream;
 	struct wire *wire = &agent->wire;
 
-	for (int turn = 0; !wire->closed && agent->state == AGENT_HTTP1; turn++) {
+	for (int i = 0; !wire->closed && agent->state == AGENT_HTTP1; i++) {
 		int r = wire_flush(wire);
 
-		if (turn == WIRE_TURNS) {
+		if (i == WIRE_TURN) {
 			wire_schedule(wire);
 			return;
 		}
@@ -273,7 +290,7 @@ void agent_http1_ready(struct agent *agent)
 			agent_close(agent, true);
 			return;
 		}
-		if (!r && h->active && h->out.blocked) {
+		if (!r && wire->writable && h->active && h->out.blocked) {
 			h->out.blocked = false;
 			stream->events->on_writable(stream->owner, stream);
 			continue;
@@ -299,4 +316,11 @@ void agent_http1_ready(struct agent *agent)
 		if (r == 0)
 			return;
 	}
+}
+
+void agent_http1_ready(struct agent *agent)
+{
+	converse(agent);
+	if (!agent->wire.closed && agent->state == AGENT_HTTP1)
+		expect(agent);
 }

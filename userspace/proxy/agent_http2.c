@@ -25,6 +25,9 @@ int agent_http2_start(struct agent *agent)
 	return http2_agent_new(&options, &agent->http2);
 }
 
+/* What a blocked connection does not take of them waits in its buffer. */
+_Static_assert(HTTP2_DRAIN_MAX + WIRE_BUFFER <= WIRE_BUFFER_MAX, "frames that are drained fit");
+
 int wire_http2_drain(struct wire *wire, struct http2 *http2)
 {
 	int r = wire_flush(wire);
@@ -52,15 +55,10 @@ void agent_http2_ready(struct agent *agent)
 {
 	struct wire *wire = &agent->wire;
 	struct proxy *proxy = wire->proxy;
-	int turn = 0;
+	int turn = WIRE_TURN, r;
 	ssize_t n;
-	int r;
 
 	do {
-		if (turn++ == WIRE_TURNS) {
-			wire_schedule(wire);
-			return;
-		}
 		r = wire_http2_drain(wire, agent->http2);
 		if (wire->closed)
 			return;
@@ -77,6 +75,8 @@ void agent_http2_ready(struct agent *agent)
 				agent_linger(agent);
 			return;
 		}
+		/* Also when it is only told something, as of events that come for hours. */
+		wire->deadline = proxy->now + (r ? PROXY_STALL_TIMEOUT : PROXY_IDLE_TIMEOUT);
 		/* Who takes nothing is not listened to, so that its answers cannot pile up. */
 		if (r == -EAGAIN)
 			return;
@@ -86,7 +86,6 @@ void agent_http2_ready(struct agent *agent)
 			return;
 		}
 		if (n > 0) {
-			wire->deadline = proxy->now + PROXY_IDLE_TIMEOUT;
 			if (http2_feed(agent->http2, proxy->scratch, (size_t)n) && !wire->closed) {
 				agent->no_more = true;
 				wire_http2_drain(wire, agent->http2);
@@ -95,5 +94,7 @@ void agent_http2_ready(struct agent *agent)
 				return;
 			}
 		}
-	} while (n > 0 && !wire->closed);
+	} while (n > 0 && !wire->closed && --turn);
+	if (!turn)
+		wire_schedule(wire);
 }

@@ -11,44 +11,6 @@
 #define UNUSED_MAX  64
 #define DISCARD_MAX (1u << 20) /* bytes of a request that was answered already */
 
-/* Operations on a stream, after which its connection is looked at. */
-
-static void touched(struct wire *wire)
-{
-	if (wire)
-		wire_schedule(wire);
-}
-
-static int op_head(struct stream *stream, const struct http_head *head, bool end)
-{
-	touched(stream->wire);
-	return stream->ops->head(stream, head, end);
-}
-
-static ssize_t op_data(struct stream *stream, const uint8_t *data, size_t size, bool end)
-{
-	touched(stream->wire);
-	return stream->ops->data(stream, data, size, end);
-}
-
-static int op_trailers(struct stream *stream, const struct http_field *field, size_t fields)
-{
-	touched(stream->wire);
-	return stream->ops->trailers(stream, field, fields);
-}
-
-static void op_resume(struct stream *stream)
-{
-	touched(stream->wire);
-	stream->ops->resume(stream);
-}
-
-static void op_release(struct stream *stream, enum stream_error error)
-{
-	touched(stream->wire);
-	stream->ops->release(stream, error);
-}
-
 int exchange_new(struct agent *agent, struct stream *stream)
 {
 	struct proxy *proxy = agent->wire.proxy;
@@ -121,30 +83,8 @@ static void free_exchange(struct exchange *ex)
 	proxy->free_exchanges_len++;
 }
 
-/* Around what may free @ex, by who goes on with it afterwards; callers may do so as well. */
-struct watch {
-	bool freed;
-	bool *outer;
-};
-
-static void watch(struct exchange *ex, struct watch *watch)
-{
-	*watch = (struct watch){.outer = ex->freed};
-	ex->freed = &watch->freed;
-}
-
-/* True: it was freed. */
-static bool unwatch(struct exchange *ex, struct watch *watch)
-{
-	if (!watch->freed)
-		ex->freed = watch->outer;
-	else if (watch->outer)
-		*watch->outer = true;
-	return watch->freed;
-}
-
 /* Both ends are let go, the one that broke already was. */
-static void finish(struct exchange *ex, enum stream_error up, enum stream_error down)
+void exchange_finish(struct exchange *ex, enum stream_error up, enum stream_error down)
 {
 	struct stream *stream;
 
@@ -189,13 +129,13 @@ static bool finish_if_done(struct exchange *ex)
 		return false;
 	}
 	/* A server that has answered need not hear the rest. */
-	finish(ex, request->went || ex->status == 101 ? STREAM_NO_ERROR : STREAM_CANCEL,
-	       STREAM_NO_ERROR);
+	exchange_finish(ex, request->went || ex->status == 101 ? STREAM_NO_ERROR : STREAM_CANCEL,
+			STREAM_NO_ERROR);
 	return true;
 }
 
 /* Room for @size bytes more. */
-static int grow(struct exchange_body *body, size_t size, size_t max)
+int exchange_body_grow(struct exchange_body *body, size_t size, size_t max)
 {
 	size_t room = body->end + size;
 	uint8_t *grown;
@@ -216,7 +156,7 @@ static int grow(struct exchange_body *body, size_t size, size_t max)
 	return 0;
 }
 
-static int keep(struct exchange_body *body, const uint8_t *data, size_t size)
+static int keep(struct exchange_body *body, const uint8_t *data, size_t size, size_t max)
 {
 	int r;
 
@@ -224,7 +164,7 @@ static int keep(struct exchange_body *body, const uint8_t *data, size_t size)
 		return 0;
 	if (body->at == body->end)
 		body->at = body->end = 0;
-	r = grow(body, size, STREAM_KEPT_MAX);
+	r = exchange_body_grow(body, size, max);
 	if (r)
 		return r;
 	memcpy(body->kept + body->end, data, size);
@@ -249,7 +189,7 @@ static struct stream *source_of(struct exchange *ex, const struct exchange_body 
 static void sink_broke(struct exchange *ex, struct exchange_body *body)
 {
 	if (body == &ex->response_body) {
-		finish(ex, STREAM_CANCEL, STREAM_INTERNAL);
+		exchange_finish(ex, STREAM_CANCEL, STREAM_INTERNAL);
 		return;
 	}
 	/* What it said before it stopped listening may be the answer. */
@@ -283,8 +223,10 @@ static int pass(struct exchange *ex, struct exchange_body *body, const uint8_t *
 			return end && finish_if_done(ex) ? -1 : 1;
 		}
 	}
-	if (keep(body, data + n, size - (size_t)n)) {
-		finish(ex, STREAM_INTERNAL, STREAM_INTERNAL);
+	/* A message that was looked at goes on whole, however long it took to come. */
+	if (keep(body, data + n, size - (size_t)n,
+		 body == &ex->request_body && ex->tunnel ? TUNNEL_OUT_MAX : STREAM_KEPT_MAX)) {
+		exchange_finish(ex, STREAM_INTERNAL, STREAM_INTERNAL);
 		return -1;
 	}
 	return 0;
@@ -333,130 +275,6 @@ static bool push(struct exchange *ex, struct exchange_body *body)
 	return !body->went || !finish_if_done(ex);
 }
 
-/*
- * What was gathered, and then the rest as it comes: nothing looks at it. As on_data(), within which
- * resume() must not be called: so what becomes of the exchange meanwhile has to be seen.
- */
-static bool go_on_unread(struct exchange *ex, const uint8_t *data, size_t size)
-{
-	struct exchange_body *body = &ex->request_body;
-	struct watch connecting;
-
-	body->kept = TAKE_PTR(ex->gathered);
-	body->at = 0;
-	body->end = ex->gathered_size;
-	body->size = ex->gathered_room;
-	if (grow(body, size, SIZE_MAX)) {
-		finish(ex, STREAM_INTERNAL, STREAM_INTERNAL);
-		return true;
-	}
-	memcpy(body->kept + body->end, data, size);
-	body->end += size;
-	watch(ex, &connecting);
-	exchange_connect(ex);
-	if (unwatch(ex, &connecting))
-		return true;
-	body->paused = body->at < body->end;
-	return !body->paused;
-}
-
-static int add_gathered(struct exchange *ex, const uint8_t *data, size_t size)
-{
-	if (ex->gathered_size + size > ex->gathered_room) {
-		size_t room = ex->gathered_room ? ex->gathered_room * 2 : 16384;
-		uint8_t *grown;
-
-		if (room < ex->gathered_size + size)
-			room = ex->gathered_size + size;
-		grown = realloc(ex->gathered, room);
-		if (!grown)
-			return -ENOMEM;
-		ex->gathered = grown;
-		ex->gathered_room = room;
-	}
-	if (size)
-		memcpy(ex->gathered + ex->gathered_size, data, size);
-	ex->gathered_size += size;
-	return 0;
-}
-
-/* As on_data(). */
-static bool gather(struct exchange *ex, const uint8_t *data, size_t size)
-{
-	static const struct exchange_denial large = {413, "policy_denied",
-						     "the body is longer than may be inspected"};
-	static const struct exchange_denial memory = {503, "upstream_unreachable", "out of memory"};
-	static const struct exchange_denial changed = {
-		403, "policy_denied",
-		"the policy has changed while the request came: it may be tried again"};
-
-	/* Who is slow must not be judged, and given credentials, by what was in force once. */
-	if (ex->origin->generation != ex->proxy->generation) {
-		exchange_answer(ex, &changed);
-		return true;
-	}
-	if (size > ex->gathered_max - ex->gathered_size) {
-		struct watch judging;
-		bool unread;
-
-		watch(ex, &judging);
-		unread = exchange_judge_too_long(ex);
-		if (unwatch(ex, &judging))
-			return true;
-		if (unread)
-			return go_on_unread(ex, data, size);
-		if (ex->state == EXCHANGE_GATHER)
-			exchange_answer(ex, &large);
-	} else if (add_gathered(ex, data, size)) {
-		exchange_answer(ex, &memory);
-	} else if (ex->request_body.came) {
-		exchange_judge_body(ex);
-	}
-	return true;
-}
-
-/* What came of the body while it was asked who makes the request. True: the exchange has ended. */
-static bool gather_kept(struct exchange *ex)
-{
-	struct exchange_body *body = &ex->request_body;
-	_cleanup_free_ uint8_t *kept = TAKE_PTR(body->kept);
-	size_t at = body->at, size = body->end - body->at;
-	bool paused = body->paused, taken;
-	struct watch gathering;
-
-	body->at = body->end = body->size = 0;
-	body->trailers = 0;
-	body->paused = false;
-	watch(ex, &gathering);
-	taken = gather(ex, kept + at, size);
-	if (unwatch(ex, &gathering))
-		return true;
-	body->paused = paused && !taken;
-	if (paused && taken)
-		op_resume(ex->down);
-	return false;
-}
-
-void exchange_gather(struct exchange *ex, size_t max)
-{
-	struct http_head go_on = {.version = 11, .status = 100};
-
-	ex->state = EXCHANGE_GATHER;
-	ex->gathered_max = max;
-	if (ex->request_body.at < ex->request_body.end) {
-		if (gather_kept(ex))
-			return;
-	} else if (ex->request_body.came) {
-		exchange_judge_body(ex);
-		return;
-	}
-	if (ex->state == EXCHANGE_GATHER && ex->request.expect_continue) {
-		ex->request.expect_continue = false;
-		if (op_head(ex->down, &go_on, false))
-			finish(ex, STREAM_CANCEL, STREAM_INTERNAL);
-	}
-}
-
 /* Gone on with: who makes the request is known. */
 void exchange_origin(struct exchange *ex)
 {
@@ -502,7 +320,7 @@ static void on_request(struct exchange *ex, const struct http_head *head, bool e
 	ex->has_body = !end;
 	ex->request_body.came = end;
 	if (copy_head(ex, head)) {
-		finish(ex, STREAM_INTERNAL, STREAM_INTERNAL);
+		exchange_finish(ex, STREAM_INTERNAL, STREAM_INTERNAL);
 		return;
 	}
 	if (agent->origin->generation == ex->proxy->generation) {
@@ -515,7 +333,7 @@ static void on_request(struct exchange *ex, const struct http_head *head, bool e
 	ex->next = agent->waiting;
 	agent->waiting = ex;
 	if (agent_ask(agent))
-		finish(ex, STREAM_INTERNAL, STREAM_INTERNAL);
+		exchange_finish(ex, STREAM_INTERNAL, STREAM_INTERNAL);
 }
 
 static void on_response(struct exchange *ex, const struct http_head *head, bool end)
@@ -526,7 +344,7 @@ static void on_response(struct exchange *ex, const struct http_head *head, bool 
 		if (head->status == 100 && !ex->request.expect_continue)
 			return;
 		if (op_head(ex->down, head, false))
-			finish(ex, STREAM_CANCEL, STREAM_INTERNAL);
+			exchange_finish(ex, STREAM_CANCEL, STREAM_INTERNAL);
 		return;
 	}
 	if (head->status == 101) {
@@ -542,7 +360,7 @@ static void on_response(struct exchange *ex, const struct http_head *head, bool 
 	ex->answered = true;
 	body->came = body->went = end;
 	if (op_head(ex->down, head, end)) {
-		finish(ex, STREAM_CANCEL, STREAM_INTERNAL);
+		exchange_finish(ex, STREAM_CANCEL, STREAM_INTERNAL);
 		return;
 	}
 	if (end)
@@ -569,7 +387,7 @@ static bool on_data(void *owner, struct stream *stream, const uint8_t *data, siz
 	body->came = end;
 	if (body == &ex->request_body) {
 		if (ex->state == EXCHANGE_GATHER)
-			return gather(ex, data, size);
+			return exchange_gathers(ex, data, size);
 		if (ex->state == EXCHANGE_ANSWER || body->discard) {
 			body->went = end;
 			finish_if_done(ex);
@@ -579,7 +397,7 @@ static bool on_data(void *owner, struct stream *stream, const uint8_t *data, siz
 			struct text close = tunnel_close(ex->tunnel);
 
 			op_data(ex->down, (const uint8_t *)close.data, close.size, true);
-			finish(ex, STREAM_CANCEL, STREAM_NO_ERROR);
+			exchange_finish(ex, STREAM_CANCEL, STREAM_NO_ERROR);
 			return true;
 		}
 	}
@@ -625,15 +443,15 @@ static void on_trailers(void *owner, struct stream *stream, const struct http_fi
 
 	body->came = true;
 	if (body == &ex->request_body && ex->state == EXCHANGE_GATHER) {
-		gather(ex, NULL, 0);
+		exchange_gathers(ex, NULL, 0);
 	} else if (body->discard || (body == &ex->request_body && ex->state == EXCHANGE_ANSWER)) {
 		body->went = true;
 		finish_if_done(ex);
 	} else if (body == &ex->request_body && has_placeholder(field, fields)) {
-		finish(ex, STREAM_CANCEL, STREAM_PROTOCOL);
+		exchange_finish(ex, STREAM_CANCEL, STREAM_PROTOCOL);
 	} else if (!sink || body->at != body->end) {
 		if (keep_trailers(ex, body, field, fields))
-			finish(ex, STREAM_INTERNAL, STREAM_INTERNAL);
+			exchange_finish(ex, STREAM_INTERNAL, STREAM_INTERNAL);
 	} else if (op_trailers(sink, field, fields)) {
 		sink_broke(ex, body);
 	} else {
@@ -670,7 +488,7 @@ static void on_closed(void *owner, struct stream *stream, enum stream_error erro
 
 	if (stream == ex->down) {
 		ex->down = NULL;
-		finish(ex, STREAM_CANCEL, STREAM_NO_ERROR);
+		exchange_finish(ex, STREAM_CANCEL, STREAM_NO_ERROR);
 		return;
 	}
 	ex->up = NULL;
@@ -679,8 +497,11 @@ static void on_closed(void *owner, struct stream *stream, enum stream_error erro
 		ex->state = EXCHANGE_CONNECT;
 		ex->request_body.went = false;
 		exchange_connect(ex);
+	} else if (ex->answered && ex->response_body.came) {
+		/* The agent has only not taken all of it yet. */
+		sink_broke(ex, &ex->request_body);
 	} else if (ex->answered) {
-		finish(ex, STREAM_NO_ERROR, STREAM_CONNECT);
+		exchange_finish(ex, STREAM_NO_ERROR, STREAM_CONNECT);
 	} else {
 		exchange_failed(ex, EXCHANGE_UNREACHABLE, "the server closed the connection");
 	}
@@ -767,7 +588,7 @@ void exchange_answer(struct exchange *ex, const struct exchange_denial *denial)
 		snprintf(ex->verdict.reason, sizeof(ex->verdict.reason), "%s", denial->reason);
 	telling_request(ex);
 	if (denial_body(ex, denial, &text)) {
-		finish(ex, STREAM_NO_ERROR, STREAM_INTERNAL);
+		exchange_finish(ex, STREAM_NO_ERROR, STREAM_INTERNAL);
 		return;
 	}
 	head.body = HTTP_BODY_LENGTH;
@@ -779,7 +600,7 @@ void exchange_answer(struct exchange *ex, const struct exchange_denial *denial)
 	body->came = true;
 	body->went = text_is(ex->request.method, "HEAD");
 	if (op_head(ex->down, &head, body->went)) {
-		finish(ex, STREAM_NO_ERROR, STREAM_INTERNAL);
+		exchange_finish(ex, STREAM_NO_ERROR, STREAM_INTERNAL);
 		return;
 	}
 	if (body->went) {

@@ -5,7 +5,7 @@
  * STREAM_KEPT_MAX bytes of either kept.
  *
  *	judge	head -> target, authority, rules, middleware, credentials (exchange_judge.c)
- *	gather	the body first, where it decides or is changed
+ *	gather	the body first, where it decides or is changed (exchange_gather.c)
  *	connect	a stream to the server (upstream.h)
  *	forward	bodies, both ways
  *
@@ -30,7 +30,7 @@ struct proxy;
  */
 int exchange_new(struct agent *agent, struct stream *stream);
 
-/* The agent's connection has learned again who is behind it; origin NULL: it is not admitted. */
+/* Its agent, in whose `waiting` it is first, has learned anew who is behind the connection. */
 void exchange_origin(struct exchange *exchange);
 
 /* From the pool: its stream to the server, not heard of before; @reused: it has served others. */

@@ -67,7 +67,7 @@ struct exchange {
 	bool reused, retried; /* the stream to the server */
 	bool answered;	      /* the final head went to the agent */
 	bool told;
-	bool *freed; /* set when it is; for who calls what may free it. NULL: nobody asks */
+	bool *freed;	   /* set when it is; for who calls what may free it. NULL: nobody asks */
 	const char *error; /* code of what was answered instead of the server's response */
 	struct http_head request;
 };
@@ -85,8 +85,79 @@ void exchange_judge_body(struct exchange *exchange);
 
 /* Answer @denial in the server's place, and end. */
 void exchange_answer(struct exchange *exchange, const struct exchange_denial *denial);
-void exchange_gather(struct exchange *exchange, size_t max);
 void exchange_connect(struct exchange *exchange);
+
+/* Let both ends go, but for one that broke already, and free it. */
+void exchange_finish(struct exchange *exchange, enum stream_error up, enum stream_error down);
+/* Room for @size bytes more. -ENOBUFS: that would be more than @max; -ENOMEM. */
+int exchange_body_grow(struct exchange_body *body, size_t size, size_t max);
+
+/* exchange_gather.c */
+
+/* Up to @max bytes of the body, and then exchange_judge_body(). */
+void exchange_gather(struct exchange *exchange, size_t max);
+/* A part of it came. As stream_events.on_data(). */
+bool exchange_gathers(struct exchange *exchange, const uint8_t *data, size_t size);
+
+/* Operations on a stream, after which its connection is looked at. */
+
+static inline void exchange_touched(struct wire *wire)
+{
+	if (wire)
+		wire_schedule(wire);
+}
+
+static inline int op_head(struct stream *stream, const struct http_head *head, bool end)
+{
+	exchange_touched(stream->wire);
+	return stream->ops->head(stream, head, end);
+}
+
+static inline ssize_t op_data(struct stream *stream, const uint8_t *data, size_t size, bool end)
+{
+	exchange_touched(stream->wire);
+	return stream->ops->data(stream, data, size, end);
+}
+
+static inline int op_trailers(struct stream *stream, const struct http_field *field, size_t fields)
+{
+	exchange_touched(stream->wire);
+	return stream->ops->trailers(stream, field, fields);
+}
+
+static inline void op_resume(struct stream *stream)
+{
+	exchange_touched(stream->wire);
+	stream->ops->resume(stream);
+}
+
+static inline void op_release(struct stream *stream, enum stream_error error)
+{
+	exchange_touched(stream->wire);
+	stream->ops->release(stream, error);
+}
+
+/* Around what may free @ex, by who goes on with it afterwards; callers may do so as well. */
+struct exchange_watch {
+	bool freed;
+	bool *outer;
+};
+
+static inline void exchange_watch(struct exchange *ex, struct exchange_watch *watch)
+{
+	*watch = (struct exchange_watch){.outer = ex->freed};
+	ex->freed = &watch->freed;
+}
+
+/* True: it was freed. */
+static inline bool exchange_unwatch(struct exchange *ex, struct exchange_watch *watch)
+{
+	if (!watch->freed)
+		ex->freed = watch->outer;
+	else if (watch->outer)
+		*watch->outer = true;
+	return watch->freed;
+}
 
 static inline bool exchange_is_audit(const struct exchange *exchange)
 {

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-#define OUT_SIZE (4 * (16384 + HTTP2_FRAME_HEADER)) /* four DATA frames at a time */
+#define OUT_SIZE HTTP2_DRAIN_MAX
 
 /*
  * What a connection has only while it is busy goes from one to the next. These are as large as what

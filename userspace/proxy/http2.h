@@ -26,6 +26,7 @@
 #define HTTP2_STREAM_WINDOW	(256 * 1024)	  /* bytes that may come before any is passed on */
 #define HTTP2_CONNECTION_WINDOW (4 * 1024 * 1024) /* the same, of all streams together */
 #define HTTP2_SEND_MAX		65536 /* bytes of a body that wait to be sent, a stream */
+#define HTTP2_DRAIN_MAX		(2 * (16384 + 9)) /* of http2_drain() at once: two DATA frames */
 
 struct http2;
 
@@ -58,8 +59,9 @@ void http2_free(struct http2 *h2);
 int http2_feed(struct http2 *h2, const uint8_t *data, size_t size);
 
 /*
- * Bytes to send: *ret_data is valid until the next call of anything here; 0 = nothing now. The
- * caller keeps what the socket does not take, and asks again only when all is sent.
+ * Bytes to send, at most HTTP2_DRAIN_MAX: *ret_data is valid until the next call of anything here;
+ * 0 = nothing now. The caller keeps what the socket does not take, and asks again only when all is
+ * sent.
  */
 ssize_t http2_drain(struct http2 *h2, const uint8_t **ret_data);
 

@@ -16,11 +16,9 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#define NO_SLOT	    UINT32_MAX
-#define ACCEPT_MAX  64	 /* in one turn */
-#define SETTLE_MAX  4096 /* calls of ready(), before epoll is asked again */
-#define SETTLE_LOOK 16	 /* so many, before the clock is looked at */
-#define SETTLE_FOR  (10 * UINT64_C(1000000))
+#define NO_SLOT	   UINT32_MAX
+#define ACCEPT_MAX 64 /* in one turn */
+#define ROUNDS_MAX 4  /* of what was put off, before epoll is asked again */
 
 #define RECORDS_DELAY_MS 10
 #define RECORDS_DELAY	 (RECORDS_DELAY_MS * UINT64_C(1000000))
@@ -119,8 +117,8 @@ void proxy_free(struct proxy *proxy)
 	if (!proxy)
 		return;
 	for (uint32_t i = 0; i < proxy->slots; i++)
-		if (proxy->slot[i].wire && proxy->slot[i].wire->ops->expired)
-			proxy->slot[i].wire->ops->expired(proxy->slot[i].wire);
+		if (proxy->slot[i].wire)
+			proxy->slot[i].wire->ops->close(proxy->slot[i].wire);
 	if (proxy->pool)
 		upstream_pool_close(proxy->pool);
 	for (struct wire *wire = proxy->scheduled; wire; wire = wire->next)
@@ -260,7 +258,8 @@ void proxy_accept(struct proxy *proxy, uint64_t now)
 				pause_listener(proxy, true);
 			return;
 		}
-		if (peer_from_address(&address, IPPROTO_TCP, &peer))
+		if (proxy->connections >= PROXY_AGENTS_MAX ||
+		    peer_from_address(&address, IPPROTO_TCP, &peer))
 			safe_close(fd);
 		else
 			agent_new(proxy, fd, &peer);
@@ -357,27 +356,25 @@ static void flush_records(struct proxy *proxy)
 	}
 }
 
-int proxy_settle(struct proxy *proxy)
+/* Those that are put off meanwhile have the next round. */
+static void settle_round(struct proxy *proxy)
 {
-	uint64_t since = 0;
+	struct wire *wire = TAKE_PTR(proxy->scheduled), *next;
 
-	for (int i = 0; i < SETTLE_MAX && proxy->scheduled; i++) {
-		struct wire *wire = proxy->scheduled;
-
-		if (i % SETTLE_LOOK == SETTLE_LOOK - 1) {
-			uint64_t now = proxy_clock();
-
-			since = since ? since : now;
-			if (now - since >= SETTLE_FOR)
-				break;
-		}
-		proxy->scheduled = wire->next;
-		if (!proxy->scheduled)
-			proxy->scheduled_last = &proxy->scheduled;
+	proxy->scheduled_last = &proxy->scheduled;
+	for (; wire; wire = next) {
+		next = wire->next;
 		wire->scheduled = false;
 		if (!wire->closed)
 			wire->ops->ready(wire);
 	}
+}
+
+int proxy_settle(struct proxy *proxy, uint64_t now)
+{
+	proxy->now = now;
+	for (int i = 0; i < ROUNDS_MAX && proxy->scheduled; i++)
+		settle_round(proxy);
 	destroy_closed(proxy);
 	flush_records(proxy);
 	if (proxy->scheduled)

@@ -53,7 +53,7 @@ bool proxy_blocked(const struct proxy *proxy);
  * Before the loop sleeps: what was put off. Returns for how many milliseconds it may sleep, at
  * most; -1 = for as long as it likes.
  */
-int proxy_settle(struct proxy *proxy);
+int proxy_settle(struct proxy *proxy, uint64_t now);
 
 /* Every half second, if proxy_waits(). */
 void proxy_tick(struct proxy *proxy, uint64_t now);

@@ -11,6 +11,7 @@
 #include "proxy/wire.h"
 
 #define PROXY_WIRES_MAX	   32768 /* connections of both kinds */
+#define PROXY_AGENTS_MAX   24576 /* of them: what agents leave is for their servers */
 #define PROXY_SCRATCH	   STREAM_CHUNK_MAX
 #define PROXY_BUFFERS_KEPT 64
 #define PROXY_LENT	   (512 << 10)

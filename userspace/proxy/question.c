@@ -6,9 +6,9 @@
 #include <string.h>
 
 struct proxy_question {
-	struct proxy_question *next; /* in the queue */
-	void *owner;		     /* NULL: given up */
-	uint32_t place;		     /* of what is asked; QUESTION_MAX = not yet */
+	struct proxy_question *next, **previous; /* in the queue */
+	void *owner;				 /* NULL: given up */
+	uint32_t place;				 /* of what is asked; QUESTION_MAX = not yet */
 	union {
 		struct worker_header header;
 		struct worker_ask_origin origin;
@@ -61,9 +61,20 @@ static struct proxy_question *add(struct question_queue *queue, void *owner,
 	q->owner = owner;
 	q->place = QUESTION_MAX;
 	q->ask.header.kind = (uint16_t)kind;
+	q->previous = queue->last;
 	*queue->last = q;
 	queue->last = &q->next;
 	return q;
+}
+
+static void unlink_question(struct question_queue *queue, struct proxy_question *q)
+{
+	*q->previous = q->next;
+	if (q->next)
+		q->next->previous = q->previous;
+	else
+		queue->last = q->previous;
+	q->next = NULL;
 }
 
 int question_ask_origin(struct question_queue *queue, void *owner, const struct worker_peer *peer,
@@ -102,14 +113,7 @@ void question_give_up(struct question_queue *queue, struct proxy_question *quest
 	question->owner = NULL;
 	if (question->place < QUESTION_MAX)
 		return; /* the supervisor still counts it */
-	for (struct proxy_question **at = &queue->first; *at; at = &(*at)->next) {
-		if (*at != question)
-			continue;
-		*at = question->next;
-		if (queue->last == &question->next)
-			queue->last = at;
-		break;
-	}
+	unlink_question(queue, question);
 	free(question);
 }
 
@@ -157,10 +161,7 @@ void question_send(struct question_queue *queue)
 			queue->blocked = true;
 			return;
 		}
-		queue->first = q->next;
-		if (!queue->first)
-			queue->last = &queue->first;
-		q->next = NULL;
+		unlink_question(queue, q);
 		q->place = place;
 		queue->asked[place] = q;
 		queue->outstanding++;

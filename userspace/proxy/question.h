@@ -31,8 +31,10 @@ int question_ask_upstream(struct question_queue *queue, void *owner, const uint8
 /* Nobody waits for it any more. NULL is valid. */
 void question_give_up(struct question_queue *queue, struct proxy_question *question);
 
-/* The owner of the question that @header answers, or NULL in *ret_owner if it was given up.
- * -EBADMSG: nobody asked that. */
+/*
+ * The owner of the question that @header answers, or NULL in *ret_owner if it was given up.
+ * -EBADMSG: nobody asked that.
+ */
 int question_take(struct question_queue *queue, const struct worker_header *header,
 		  void **ret_owner);
 

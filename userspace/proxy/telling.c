@@ -61,6 +61,12 @@ static void fill(struct worker_record *record, const struct exchange *ex)
 	record->text[WORKER_RECORD_ERROR] = string(ex->error);
 }
 
+/* Its agent went before its body had said whether it may be sent on; nothing of it was. */
+static bool is_unjudged(const struct exchange *ex)
+{
+	return ex->verdict.outcome == L7_NEED_BODY;
+}
+
 static bool is_about_the_server(const struct exchange *ex)
 {
 	return ex->error && !strcmp(ex->error, "upstream_unreachable");
@@ -74,15 +80,19 @@ void telling_request(struct exchange *ex)
 	if (ex->told || !ex->origin || !ex->request.method.size)
 		return;
 	ex->told = true;
+	if (is_unjudged(ex) && !ex->verdict.reason[0])
+		snprintf(ex->verdict.reason, sizeof(ex->verdict.reason),
+			 "it ended before its body had come");
 	fill(&record, ex);
 	record.up = ex->request_body.bytes;
 	record.down = ex->error ? 0 : ex->response_body.bytes;
 	record.status = ex->status;
 	took = (record.time - ex->started) / 1000;
 	record.microseconds = took > UINT32_MAX ? UINT32_MAX : (uint32_t)took;
-	record.verdict = ex->error && !is_about_the_server(ex) ? WORKER_RECORD_DENIED
-			 : ex->verdict.outcome == L7_AUDIT     ? WORKER_RECORD_AUDIT
-							       : WORKER_RECORD_ALLOWED;
+	record.verdict = (ex->error && !is_about_the_server(ex)) || is_unjudged(ex)
+				 ? WORKER_RECORD_DENIED
+			 : ex->verdict.outcome == L7_AUDIT ? WORKER_RECORD_AUDIT
+							   : WORKER_RECORD_ALLOWED;
 	if (is_about_the_server(ex)) {
 		record.kind = WORKER_RECORD_UPSTREAM;
 		record.verdict = WORKER_RECORD_TOLD;

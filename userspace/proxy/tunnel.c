@@ -11,7 +11,7 @@
 
 #define BINARY_MAX    (UINT64_C(1) << 62)
 #define TEXT_MAX      (1u << 20) /* where no endpoint says another limit */
-#define OUT_MAX	      (4u << 20)
+#define ARENA_MAX     (16u << 20)
 #define SCRATCH_EXTRA 65536
 
 struct buffer {
@@ -26,13 +26,14 @@ struct websocket_tunnel {
 	struct buffer in;      /* what came, to be unmasked */
 	struct buffer message; /* a text so far */
 	struct buffer out;
+	struct arena *arena; /* of one message */
 	uint8_t close[2 + WEBSOCKET_CONTROL_MAX];
 	size_t close_size;
 };
 
 static int add(struct buffer *buffer, const void *data, size_t size)
 {
-	if (buffer->used + size > OUT_MAX)
+	if (buffer->used + size > TUNNEL_OUT_MAX)
 		return -ENOBUFS;
 	if (buffer->used + size > buffer->size) {
 		size_t room = buffer->size ? buffer->size : 4096;
@@ -74,6 +75,11 @@ int tunnel_open(struct exchange *ex, const struct http_head *head)
 	tunnel = calloc(1, sizeof(*tunnel));
 	if (!tunnel)
 		return -ENOMEM;
+	tunnel->arena = arena_new(ARENA_MAX);
+	if (!tunnel->arena) {
+		free(tunnel);
+		return -ENOMEM;
+	}
 	tunnel->judges = judges;
 	tunnel->reads = judges && text_max;
 	tunnel->filters = filters;
@@ -90,6 +96,7 @@ void tunnel_free(struct websocket_tunnel *tunnel)
 	free(tunnel->in.data);
 	free(tunnel->message.data);
 	free(tunnel->out.data);
+	arena_free(tunnel->arena);
 	free(tunnel);
 }
 
@@ -173,8 +180,8 @@ static int rewrite(struct exchange *ex, struct text *text)
 	};
 	bool changed = false;
 	int r = credentials_rewrite_body(ex->origin->generation->credentials, &scope,
-					 (const uint8_t *)text->data, text->size, ex->arena, text,
-					 &changed);
+					 (const uint8_t *)text->data, text->size, ex->tunnel->arena,
+					 text, &changed);
 
 	return r == -EACCES || r == -ENOENT
 		       ? refuse(ex->tunnel, WEBSOCKET_POLICY, "credential_endpoint_mismatch")
@@ -185,7 +192,8 @@ static int filter(struct exchange *ex, struct text *text)
 {
 	const char *why = "";
 	int r = middleware_body(ex->origin->generation->middleware, ex->origin->host,
-				(const uint8_t *)text->data, text->size, ex->arena, text, &why);
+				(const uint8_t *)text->data, text->size, ex->tunnel->arena, text,
+				&why);
 
 	return r == -EACCES ? refuse(ex->tunnel, WEBSOCKET_POLICY, "middleware_denied")
 	       : r == -EIO  ? refuse(ex->tunnel, WEBSOCKET_POLICY, "middleware_failed")
@@ -210,6 +218,7 @@ static int text_came(struct exchange *ex, const struct websocket_event *event)
 	if (!r)
 		r = write_frame(tunnel, WEBSOCKET_TEXT, true, text.data, text.size);
 	tunnel->message.used = 0;
+	arena_reset(tunnel->arena);
 	return r;
 }
 

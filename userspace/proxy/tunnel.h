@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A WebSocket after its upgrade, where what the agent says in it is judged or changed: text messages
- * are gathered, asked about and written anew; all else from the agent is passed on in frames of the
- * same kind, and what the server says as it is. Owned by its exchange; the worker's loop. Fails
- * closed: a message that is denied, too long or not well-formed ends the connection, and nothing of
- * it is sent on.
+ * A WebSocket after its upgrade, where what the agent says in it is judged or changed: text
+ * messages are gathered, asked about and written anew; all else from the agent is passed on in
+ * frames of the same kind, and what the server says as it is. Owned by its exchange; the worker's
+ * loop. Fails closed: a message that is denied, too long or not well-formed ends the connection,
+ * and nothing of it is sent on.
  */
 #pragma once
 
@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#define TUNNEL_OUT_MAX (4u << 20) /* bytes that one call of tunnel_request() may make */
 
 struct exchange;
 struct websocket_tunnel;

@@ -280,6 +280,11 @@ static void expired(struct wire *wire)
 						       : "the server has stopped answering");
 }
 
+static void end(struct wire *wire)
+{
+	upstream_lost(upstream_of(wire), EXCHANGE_UNREACHABLE, "the proxy ends");
+}
+
 static void destroy(struct wire *wire)
 {
 	discard(upstream_of(wire));
@@ -288,6 +293,7 @@ static void destroy(struct wire *wire)
 static const struct wire_ops upstream_ops = {
 	.ready = ready,
 	.expired = expired,
+	.close = end,
 	.destroy = destroy,
 };
 
@@ -359,10 +365,28 @@ static struct upstream *find(struct upstream_pool *pool, const struct upstream_k
 	for (; at; at = at->next) {
 		if (at->epoch != pool->epoch || !same_place(&at->key, key))
 			continue;
+		if (state == UPSTREAM_HTTP2 && at->state == state && !http2_capacity(at->http2))
+			continue;
 		if (state == UPSTREAM_ASKED ? at->state <= UPSTREAM_HANDSHAKE : at->state == state)
 			return at;
 	}
 	return NULL;
+}
+
+/*
+ * One that is still there, and on which nothing came that the next response would seem to begin
+ * with.
+ */
+static struct upstream *find_quiet(struct upstream_pool *pool, const struct upstream_key *key)
+{
+	struct upstream *upstream;
+
+	while ((upstream = find(pool, key, UPSTREAM_HTTP1))) {
+		if (!upstream->wire.ended && wire_fill(&upstream->wire) == -EAGAIN)
+			break;
+		upstream_lost(upstream, EXCHANGE_UNREACHABLE, "");
+	}
+	return upstream;
 }
 
 void upstream_want(struct upstream_pool *pool, const struct upstream_wish *wish,
@@ -382,7 +406,7 @@ void upstream_want(struct upstream_pool *pool, const struct upstream_wish *wish,
 			return;
 	}
 	if (!wish->fresh) {
-		upstream = find(pool, &key, UPSTREAM_HTTP1);
+		upstream = find_quiet(pool, &key);
 		if (upstream) {
 			serve_http1(upstream, wait->exchange);
 			return;

@@ -11,6 +11,18 @@ static struct upstream *upstream_of(struct stream *stream)
 	return (struct upstream *)((char *)stream - offsetof(struct upstream, http1.stream));
 }
 
+/* Something came or went: how long it may be until the next thing does. */
+static void moved(struct upstream *upstream)
+{
+	const struct upstream_message *h = &upstream->http1;
+
+	if (h->in.done)
+		upstream->wire.deadline = 0; /* it is the agent's turn, and deadline */
+	else
+		upstream->wire.deadline = upstream->wire.proxy->now +
+					  (h->raw ? PROXY_TUNNEL_TIMEOUT : PROXY_STALL_TIMEOUT);
+}
+
 static int send_head(struct stream *stream, const struct http_head *head, bool end)
 {
 	struct upstream *upstream = upstream_of(stream);
@@ -39,7 +51,7 @@ static int send_head(struct stream *stream, const struct http_head *head, bool e
 	if (n < 0)
 		return (int)n;
 	wire_added(&upstream->wire, (size_t)n);
-	upstream->wire.deadline = upstream->wire.proxy->now + PROXY_STALL_TIMEOUT;
+	moved(upstream);
 	return 0;
 }
 
@@ -47,7 +59,7 @@ static ssize_t send_data(struct stream *stream, const uint8_t *data, size_t size
 {
 	struct upstream *upstream = upstream_of(stream);
 
-	upstream->wire.deadline = upstream->wire.proxy->now + PROXY_STALL_TIMEOUT;
+	moved(upstream);
 	return http1_out_data(&upstream->http1.out, &upstream->wire, data, size, end);
 }
 
@@ -77,7 +89,7 @@ static void release(struct stream *stream, enum stream_error error)
 		wire_flush(&upstream->wire);
 	/* Bytes past a response are nobody's: the next one must not begin with them. */
 	if (error != STREAM_NO_ERROR || h->raw || !h->keep_alive || !h->got_head || !h->in.done ||
-	    !h->out.done || wire_in_size(&upstream->wire))
+	    !h->out.done || wire_in_size(&upstream->wire) || upstream->wire.conn.shut)
 		upstream_lost(upstream, EXCHANGE_UNREACHABLE, "");
 	else
 		upstream_unused(upstream);
@@ -144,7 +156,7 @@ static bool read_head(struct upstream *upstream)
 	if (head->status == 101) {
 		h->got_head = h->raw = true;
 		http1_in_raw(&h->in);
-		wire->deadline = wire->proxy->now + PROXY_TUNNEL_TIMEOUT;
+		moved(upstream);
 		http1_out_begin(&h->out, HTTP_BODY_CLOSE, 0);
 	} else if (head->status < 200) {
 		if (++h->informational > INFORMATIONAL_MAX) {
@@ -180,13 +192,14 @@ void upstream_http1_ready(struct upstream *upstream)
 	struct stream *stream = &h->stream;
 	struct wire *wire = &upstream->wire;
 
-	for (int turn = 0; !wire->closed; turn++) {
+	for (int i = 0; !wire->closed; i++) {
 		int r = wire_flush(wire);
 
-		if (turn == WIRE_TURNS) {
+		if (i == WIRE_TURN) {
 			wire_schedule(wire);
 			return;
 		}
+
 		/* A server that has answered and gone may have said all that is wanted of it. */
 		if (r && r != -EAGAIN && !h->active) {
 			gone(upstream);
@@ -196,7 +209,7 @@ void upstream_http1_ready(struct upstream *upstream)
 			idle(upstream);
 			return;
 		}
-		if (!r && h->out.blocked) {
+		if (!r && wire->writable && h->out.blocked) {
 			h->out.blocked = false;
 			stream->events->on_writable(stream->owner, stream);
 			continue;
@@ -215,7 +228,7 @@ void upstream_http1_ready(struct upstream *upstream)
 			gone(upstream);
 			return;
 		}
-		wire->deadline =
-			wire->proxy->now + (h->raw ? PROXY_TUNNEL_TIMEOUT : PROXY_STALL_TIMEOUT);
+		if (h->active)
+			moved(upstream);
 	}
 }

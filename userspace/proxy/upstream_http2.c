@@ -24,15 +24,10 @@ void upstream_http2_ready(struct upstream *upstream)
 {
 	struct wire *wire = &upstream->wire;
 	struct proxy *proxy = wire->proxy;
-	int turn = 0;
+	int turn = WIRE_TURN, r;
 	ssize_t n;
-	int r;
 
 	do {
-		if (turn++ == WIRE_TURNS) {
-			wire_schedule(wire);
-			return;
-		}
 		r = wire_http2_drain(wire, upstream->http2);
 		if (wire->closed)
 			return;
@@ -56,7 +51,9 @@ void upstream_http2_ready(struct upstream *upstream)
 			gone(upstream);
 			return;
 		}
-	} while (n > 0 && !wire->closed);
+	} while (n > 0 && !wire->closed && --turn);
+	if (!turn)
+		wire_schedule(wire);
 	if (!wire->closed && !upstream->listed && http2_idle(upstream->http2))
 		gone(upstream);
 }

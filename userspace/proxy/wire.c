@@ -156,10 +156,18 @@ int wire_put(struct wire *wire, const void *data, size_t size)
 	return 0;
 }
 
+/*
+ * A server that wants no more of a request has its answer on the way, or here: what came can still
+ * be read. After an error of TLS nothing can.
+ */
 static int sent(struct wire *wire, ssize_t n)
 {
 	if (n == -EAGAIN)
 		wire->writable = false;
+	else if (n < 0 && !wire->conn.ssl) {
+		wire->conn.error = 0;
+		wire->conn.shut = true;
+	}
 	return n < 0 ? (int)n : 0;
 }
 
@@ -258,9 +266,7 @@ ssize_t wire_send(struct wire *wire, const uint8_t *data, size_t size)
 	if (!wire->writable)
 		return 0;
 	n = send_both(wire, data, size);
-	if (n == -EAGAIN) {
-		wire->writable = false;
+	if (n < 0 && sent(wire, n) == -EAGAIN)
 		return 0;
-	}
 	return n;
 }

@@ -22,13 +22,8 @@
 #include <sys/types.h>
 
 #define WIRE_BUFFER	16384
-#define WIRE_BUFFER_MAX (HTTP_HEAD_MAX + WIRE_BUFFER)
-
-/*
- * Reads, or what else moves a connection on, in one call of ready(): one whose peer is faster than
- * we are must not keep the others, and the supervisor, waiting.
- */
-#define WIRE_TURNS 32
+#define WIRE_BUFFER_MAX (HTTP_HEAD_MAX + 2 * WIRE_BUFFER)
+#define WIRE_TURN	16 /* pieces that one connection moves before the others get their turn */
 
 struct proxy;
 struct wire;
@@ -36,6 +31,7 @@ struct wire;
 struct wire_ops {
 	void (*ready)(struct wire *wire);
 	void (*expired)(struct wire *wire); /* its deadline has passed */
+	void (*close)(struct wire *wire);   /* the proxy ends */
 	void (*destroy)(struct wire *wire);
 };
 

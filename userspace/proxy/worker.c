@@ -279,7 +279,7 @@ static int loop(struct worker *w)
 			w->tick = w->now + TICK_MS * 1000000ull;
 		}
 		dns_tcp_settle(w->tcp, w->now);
-		most = w->proxy ? proxy_settle(w->proxy) : -1;
+		most = w->proxy ? proxy_settle(w->proxy, w->now) : -1;
 		if (r > 0 && watch_channel(w, EPOLL_CTL_MOD))
 			r = -EIO;
 	}
