@@ -8,7 +8,9 @@
 //   {"server","malformed":code,"bytes":first bytes}
 //
 // usage: oracle.js --log FILE [--plain ADDRESS:PORT] [--lenient ADDRESS:PORT]
-//                  [--tls ADDRESS:PORT --key FILE --cert FILE]
+//                  [--tls ADDRESS:PORT] [--old ADDRESS:PORT] [--key FILE --cert FILE]
+//
+// --old is of TLS and has no HTTP/2: what was said in frames arrives there as lines.
 //
 // Port 0 takes any. Says {"plain":port,..} when it serves, and ends with its standard input.
 'use strict';
@@ -16,6 +18,7 @@ const crypto = require('crypto');
 const fs = require('fs');
 const http = require('http');
 const http2 = require('http2');
+const https = require('https');
 
 const options = {};
 for (let i = 2; i < process.argv.length; i += 2)
@@ -92,6 +95,10 @@ if (options.tls)
 	servers.tls = http2.createSecureServer(
 		{ key: fs.readFileSync(options.key), cert: fs.readFileSync(options.cert), allowHTTP1: true,
 			maxHeaderSize: 65536 }, serve('tls'));
+if (options.old)
+	servers.old = https.createServer(
+		{ key: fs.readFileSync(options.key), cert: fs.readFileSync(options.cert),
+			maxHeaderSize: 65536 }, serve('old'));
 
 const ports = {};
 let waiting = Object.keys(servers).length;

@@ -218,12 +218,13 @@ def request_lines(t):
         ("raw-control", b"GET /allowed/\x01 HTTP/1.1", 400),
         ("raw-delete", b"GET /allowed/\x7f HTTP/1.1", 400),
         ("raw-newline", b"GET /allowed/a\nX: y HTTP/1.1", 400),
-        ("tls", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
     ):
         t.add(name, line(text), status=status)
     t.add("method-long", line(b"A" * 33 + b" /allowed/a HTTP/1.1"), status=501)
+    # The begin of what may come yet, of TLS and of HTTP/2.
+    t.add("tls", line(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"), quiet=True)
     t.add("preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00",
-          status=400)
+          quiet=True)
     t.add("simple", b"GET /denied/x\r\n")
     t.add("empty-lines", b"\r\n\r\n\r\n" + get(), status=400)
     t.add("empty-line", b"\r\n" + get(), may=[A], must=True)

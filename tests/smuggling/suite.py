@@ -41,10 +41,10 @@ CASE_SECONDS = 60
 ALIVE_EVERY = 25
 
 
-def policy(host, plain, tls, binary=PYTHON):
+def policy(hosts, plain, tls, binary=PYTHON):
     """The policy that the cases are written for; @plain and @tls are ports."""
     lines = ["version: 1", "network_policies:", "  smuggling:", "    endpoints:"]
-    for port in (plain, tls):
+    for host, port in ((host, port) for host in hosts for port in (plain, tls)):
         lines += ["      - host: " + host, "        port: %d" % port, "        protocol: rest",
                   "        enforcement: enforce", "        rules:"]
         # A rule for GET is one for HEAD.
@@ -113,7 +113,7 @@ class Client:
 
     def end(self):
         self.process.stdin.close()
-        self.process.wait(10)
+        return self.process.wait(30)
 
 
 class Oracle:
@@ -160,9 +160,16 @@ def says_denied(text):
     return False
 
 
+def stands_for(line):
+    """How many requests: of one kind, the first few of a second are told, and then a sum."""
+    more = re.search(r"\[repeated (\d+) times\]", line)
+    return int(more.group(1)) if more else 1
+
+
 class Judge:
     def __init__(self, hosts, events):
         self.hosts, self.events = hosts, events
+        self.counts = {}
 
     def complaints(self, case, result, records):
         found = []
@@ -186,6 +193,9 @@ class Judge:
         for key, times in arrived.items():
             if times > 1 and not case.many:
                 found.append("%s %s arrived %d times" % (key + (times,)))
+        what = "arrived" if arrived else "answered" if max(result["statuses"] + [0]) >= 400 \
+            else "reset" if result["rst"] else "ended"
+        self.counts[what] = self.counts.get(what, 0) + 1
         if self.events:
             found += self.told(arrived)
         found += self.answered(case, result, arrived, bodies)
@@ -211,7 +221,8 @@ class Judge:
             pattern = re.compile(r"\b%s\b.*%s(?![\w/%%.;-])" % (key[0], re.escape(key[1])))
             while True:
                 lines += self.events.lines()
-                told = sum(1 for line in lines if "ALLOWED" in line and pattern.search(line))
+                told = sum(stands_for(line) for line in lines
+                           if "ALLOWED" in line and pattern.search(line))
                 if told >= times or time.monotonic() > until:
                     break
                 time.sleep(0.02)
@@ -219,6 +230,10 @@ class Judge:
                 yield "%s %s arrived %d times, and is told %d times" % (key + (times, told))
         if not arrived:
             self.events.lines()
+
+    def notes(self, leg=""):
+        words = ", ".join("%d %s" % (n, what) for what, n in sorted(self.counts.items()))
+        print("# %sof all cases %s" % (leg, words))
 
     @staticmethod
     def answered(case, result, arrived, bodies):
@@ -277,8 +292,8 @@ class Control:
             print("# %s: %s" % (kind, words))
 
 
-def run(tap, client, oracle, judge, wanted="", have_tls=True):
-    """Every case; returns when the last has been judged."""
+def run(tap, client, oracle, judge, wanted="", have=("h1", "tls", "h2"), leg=""):
+    """Every case of a protocol that we @have; returns when the last has been judged."""
     count = 0
 
     def honest(protocol):
@@ -289,22 +304,23 @@ def run(tap, client, oracle, judge, wanted="", have_tls=True):
         key = ("GET", "/allowed/alive/%d" % count)
         good = result["statuses"] == [200] and any(
             (r.get("method"), r.get("url")) == key for r in records)
-        tap.point(good, "an honest request over %s is served" % protocol, result, records)
+        tap.point(good, "%san honest request over %s is served" % (leg, protocol), result, records)
 
-    for protocol in ("h1", "tls", "h2") if have_tls else ("h1",):
+    for protocol in have:
         honest(protocol)
     since = 0
     for case in requests.table():
-        if not re.search(wanted, case.name) or (case.tls and not have_tls):
+        protocol = "h2" if case.protocol == "h2" else "tls" if case.tls else "h1"
+        if not re.search(wanted, case.name) or protocol not in have:
             continue
         result = client.run(case.name)
         records = oracle.seen(len(case.may) if case.must else 0)
         found = judge.complaints(case, result, records)
-        tap.point(not found, case.name, *found)
+        tap.point(not found, leg + case.name, *found)
         since += 1
         if since == ALIVE_EVERY or "flood" in case.name or case.kind == "bomb":
             since = 0
-            honest("h2" if case.protocol == "h2" else "tls" if case.tls else "h1")
+            honest(protocol)
 
 
 def certificate(folder):
@@ -358,8 +374,9 @@ def main():
     judge = Judge(options.hosts.split(",") if options.hosts else None,
                   Tail(options.events) if options.events else None)
     run(tap, client, Oracle(options.oracle_log, options.barrier), judge, options.only,
-        bool(options.tls))
+        ("h1", "tls", "h2") if options.tls else ("h1",))
     client.end()
+    judge.notes()
     return tap.finish()
 
 

@@ -240,6 +240,8 @@ static void trailers_are_checked(void **state)
 		{"connection: close\n", "closed:protocol ", true},
 		{"X: y\n", "closed:protocol ", true},
 		{"x:  y\n", "closed:protocol ", true},
+		{"authorization: a\n", "closed:protocol ", true},
+		{"x: y\ncookie: a=b\n", "closed:protocol ", true},
 	};
 	char said[512];
 

@@ -35,6 +35,25 @@ static void allowed_and_denied(void **state)
 	close(s);
 }
 
+/* RFC 9112 section 2.2 has servers ignore an empty line; HTTP/1.0 need not say who is asked. */
+static void old_clients(void **state)
+{
+	static const char *const asked[] = {"\r\n" GET, "GET /ok/a HTTP/1.0\r\n\r\n"};
+
+	for (size_t i = 0; i < ARRAY_LEN(asked); i++) {
+		int a = agent(), s;
+
+		say(a, asked[i]);
+		s = served();
+		assert_non_null(
+			strstr(hear(s, "\r\n\r\n"), "GET /ok/a HTTP/1.1\r\nhost: api.test\r\n"));
+		say(s, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\nfine");
+		hear(a, "fine");
+		close(a);
+		close(s);
+	}
+}
+
 static void pipelined(void **state)
 {
 	int a = agent(), s;
@@ -492,6 +511,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ROW(allowed_and_denied),
+		ROW(old_clients),
 		ROW(pipelined),
 		ROW(chunked_both_ways),
 		ROW(slow_reader),

@@ -101,7 +101,7 @@ static void handshake(struct agent *agent)
 	start_http(agent, tls_is_h2(wire->conn.ssl));
 }
 
-/* An upper-case letter begins a method, and HTTP/2's preface. */
+/* An upper-case letter begins a method, and HTTP/2's preface; an empty line may be before one. */
 static void first_byte(struct agent *agent)
 {
 	static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -128,7 +128,7 @@ static void first_byte(struct agent *agent)
 		agent->state = AGENT_HANDSHAKE;
 	} else if (n < 4 && !memcmp(first, preface, (size_t)n) && !wire->ended) {
 		return; /* POST, PUT, PATCH, or it */
-	} else if (first[0] >= 'A' && first[0] <= 'Z') {
+	} else if ((first[0] >= 'A' && first[0] <= 'Z') || first[0] == '\r') {
 		start_http(agent, !memcmp(first, preface, n < 4 ? (size_t)n : 4) && n >= 4 &&
 					  !memcmp(first, "PRI ", 4));
 	} else {

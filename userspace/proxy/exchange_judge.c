@@ -91,12 +91,17 @@ static bool authority_agrees(const struct exchange *ex)
 static bool name_authority(struct exchange *ex)
 {
 	const struct origin *origin = ex->origin;
+	bool literal = strchr(origin->host, ':');
 	char *text;
 
 	if (ex->request.authority.size || ex->request.version != 10)
 		return true;
-	text = arena_format(ex->arena, strchr(origin->host, ':') ? "[%s]:%u" : "%s:%u",
-			    origin->host, origin->port);
+	/* As a client would say it: servers choose their site by it, and a signature is of it. */
+	if (origin->port == (ex->agent->tls ? 443 : 80))
+		text = arena_format(ex->arena, literal ? "[%s]" : "%s", origin->host);
+	else
+		text = arena_format(ex->arena, literal ? "[%s]:%u" : "%s:%u", origin->host,
+				    origin->port);
 	if (!text) {
 		out_of_memory(ex);
 		return false;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/http2_internal.h"
 
+#include "proxy/http1.h"
 #include "proxy/http2_nv.h"
 
 #include <errno.h>
@@ -173,11 +174,20 @@ static struct http2_trailers *copy_trailers(const struct http_field *field, size
 	return copy;
 }
 
+/* A server that reads them as HTTP/1 merges them into a head that was judged without them. */
+static bool trailers_allowed(const struct http2_stream *s, const struct http_head *head)
+{
+	for (size_t i = 0; s->h2->server && i < head->fields; i++)
+		if (!http1_trailer_allowed(head->field[i].name))
+			return false;
+	return true;
+}
+
 void http2_stream_trailers(struct http2_stream *s)
 {
 	const struct http_head *head;
 
-	if (http2_fields_end(s->h2->fields, false, true, &head)) {
+	if (http2_fields_end(s->h2->fields, false, true, &head) || !trailers_allowed(s, head)) {
 		http2_stream_reset(s, NGHTTP2_PROTOCOL_ERROR, true);
 		return;
 	}
