@@ -387,6 +387,32 @@ static void policy_switch(void **state)
 	close(s);
 }
 
+/* What the agent says in a WebSocket after a switch goes nowhere: it has to ask again. */
+static void policy_switch_with_websocket(void **state)
+{
+	int a = agent(), s;
+
+	say(a, "GET /ok/ws HTTP/1.1\r\nHost: api.test\r\nConnection: Upgrade\r\n"
+	       "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+	       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+	s = served();
+	hear(s, "\r\n\r\n");
+	say(s, "HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+	       "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n\x81\x02hi");
+	hear(a, "hi");
+	send_policy(2);
+	/* An answer of the proxy's under the new policy has come before what follows. */
+	say(s, "\x81\x02ho");
+	hear(a, "ho");
+	close(agent());
+	usleep(100000);
+	say(a, "\x81\x82\x01\x02\x03\x04hi");
+	assert_false(wait_for(s));
+	assert_false(wait_for(a));
+	close(a);
+	close(s);
+}
+
 #define QUERY	"{\"query\":\"query { viewer }\"}"
 #define GRAPHQL "POST /graphql HTTP/1.1\r\nHost: api.test\r\nContent-Type: application/json\r\n"
 
@@ -527,6 +553,7 @@ int main(void)
 		ROW(websocket),
 		ROW(policy_switch),
 		ROW(policy_switch_with_body),
+		ROW(policy_switch_with_websocket),
 		ROW(too_long_to_inspect),
 		ROW(question_flood),
 		ROW(two_thousand),

@@ -393,6 +393,11 @@ static bool on_data(void *owner, struct stream *stream, const uint8_t *data, siz
 			finish_if_done(ex);
 			return true;
 		}
+		/* The upgrade was admitted by another policy; this one has not been asked. */
+		if (ex->status == 101 && ex->origin->generation != ex->proxy->generation) {
+			exchange_finish(ex, STREAM_CANCEL, STREAM_NO_ERROR);
+			return true;
+		}
 		if (ex->tunnel && size && tunnel_request(ex, data, size, &data, &size)) {
 			struct text close = tunnel_close(ex->tunnel);
 
