@@ -149,7 +149,8 @@ static int hear_proxy(struct worker *w, const union worker_message *message, int
 
 	if (!w->proxy) {
 		safe_close(fd);
-		return r;
+		/* It is told to all; nothing of it is for who has no listener. */
+		return message->header.kind == WORKER_POLICY ? 0 : r;
 	}
 	switch (message->header.kind) {
 	case WORKER_POLICY:
