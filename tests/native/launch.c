@@ -445,6 +445,19 @@ static void test_namespaces(const struct run *r)
 	}
 }
 
+/* Some virtual machines have no 32-bit system calls at all: there the instruction faults. */
+static void test_foreign(const struct run *r)
+{
+	int outside = foreign_status();
+
+	if (outside == 128 + SIGSEGV) {
+		skip("a 32-bit system call kills", "it faults on this machine, outside too");
+		return;
+	}
+	expect_number(r, "foreign", 128 + SIGSYS, "a 32-bit system call kills");
+	ok(outside == 0, "outside it does not");
+}
+
 static void test_init_closed(const struct run *r)
 {
 	expect_number(r, "init.mem", EACCES, "init's memory is closed to the agent");
@@ -508,8 +521,7 @@ static void test_facts(void)
 	expect_number(r, procs, EACCES, "the host's root cgroup takes no process from the agent");
 	expect_number(r, own, EACCES, "nor does the agent's own");
 	expect(r, "thread", "1", "threads start without clone3");
-	expect_number(r, "foreign", 128 + SIGSYS, "a 32-bit system call kills");
-	ok(foreign_status() != 128 + SIGSYS, "outside it does not");
+	test_foreign(r);
 	expect_number(r, "x32", ENOSYS, "x32 numbers are unknown");
 	expect_number(r, "unknown", ENOSYS, "numbers newer than the table are unknown");
 	test_acts(r);
