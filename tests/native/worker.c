@@ -30,6 +30,9 @@
 #define READY_MS    3.0
 #define START_MS    10.0
 
+/* What a worker has whose policy has nothing to inspect. */
+#define UNPROXIED (~(WORKER_SOCKET_PROXY | WORKER_SOCKET_RECORDS))
+
 static bool has_line(pid_t pid, const char *file, const char *line)
 {
 	char path[64], text[4096], *found;
@@ -175,9 +178,9 @@ static double time_fork(const struct zygote *zygote, uint32_t id, enum worker_ro
 		die("socketpair");
 	fds[0] = ends[1];
 	if (role == WORKER_ROLE_WORKER)
-		worker_sockets_list(sockets, ~0u, fds + 1);
+		worker_sockets_list(sockets, UNPROXIED, fds + 1);
 	r = zygote_fork(zygote, id, role, ZYGOTE_UID + SLOT,
-			role == WORKER_ROLE_WORKER ? sockets->have : 0, fds);
+			role == WORKER_ROLE_WORKER ? sockets->have & UNPROXIED : 0, fds);
 	close(ends[1]);
 	if (!r)
 		r = worker_message_receive(ends[0], receiver, &m, NULL, 0, NULL);
@@ -528,14 +531,14 @@ static bool succeeds_unconfined(const char *attack)
 	if (worker_sockets_open(&kernel, &sockets, NULL) ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		die("control");
-	worker_sockets_list(&sockets, ~0u, fds);
+	worker_sockets_list(&sockets, UNPROXIED, fds);
 	to.sin_port = htons(sockets.address.dns_udp4);
 	fflush(stdout);
 	pid = fork();
 	if (pid < 0)
 		die("fork");
 	if (pid == 0)
-		_exit(worker_main(ends[1], sockets.have, fds, NULL) ? 1 : 0);
+		_exit(worker_main(ends[1], sockets.have & UNPROXIED, fds, NULL) ? 1 : 0);
 	snprintf(command, sizeof(command), "attack %s", attack);
 	while (recv(client, text, sizeof(text), MSG_DONTWAIT) >= 0)
 		;
@@ -926,6 +929,7 @@ int main(void)
 	test_servers_change();
 	test_equal_lookups();
 	test_flows();
+	proxied = true;
 	test_origins();
 	test_upstreams();
 	test_policy();

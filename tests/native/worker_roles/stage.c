@@ -28,7 +28,7 @@ unsigned int problems, refusals;
 char problem[512], refused_name[WORKER_NAME_MAX + 1];
 struct worker_refusal refusal;
 struct os_flow flow_asked;
-bool flow_allowed;
+bool flow_allowed, proxied;
 unsigned int requests, requests_denied, ca_changes;
 uint64_t requests_stand_for, request_bytes;
 bool request_query;
@@ -175,6 +175,7 @@ int start(const char *program, struct error *err)
 		.origin = on_origin,
 		.request = on_request,
 		.ca_changed = on_ca_changed,
+		.proxies = proxied,
 		.program = program,
 	};
 

@@ -23,6 +23,7 @@ extern unsigned int problems, refusals; /* heard since the start */
 extern char problem[512], refused_name[WORKER_NAME_MAX + 1];
 extern struct worker_refusal refusal;
 extern struct os_flow flow_asked;
+extern bool proxied;	  /* workers are started for a policy whose endpoints are inspected */
 extern bool flow_allowed; /* what the callbacks for flows and origins answer */
 extern unsigned int requests, requests_denied, ca_changes;
 extern uint64_t requests_stand_for, request_bytes;
