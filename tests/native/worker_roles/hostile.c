@@ -123,6 +123,13 @@ static struct worker_record_string string(const char *text)
 	return (struct worker_record_string){text, strlen(text)};
 }
 
+static void wait_for_room(int fd)
+{
+	struct pollfd room = {.fd = fd, .events = POLLOUT};
+
+	poll(&room, 1, -1);
+}
+
 /* So many equal requests, and one that is denied. */
 static void tell_requests(unsigned long n)
 {
@@ -141,6 +148,10 @@ static void tell_requests(unsigned long n)
 	record.text[WORKER_RECORD_PATH] = string("/a?secret");
 	for (unsigned long i = 0; i < n; i++)
 		worker_records_tell(&records, records_fd, &record);
+	/* What finds no room is lost, and counted; the last one shall find some. */
+	wait_for_room(records_fd);
+	worker_records_flush(&records, records_fd);
+	wait_for_room(records_fd);
 	record.verdict = WORKER_RECORD_DENIED;
 	record.text[WORKER_RECORD_REASON] = string("it is not admitted");
 	worker_records_tell(&records, records_fd, &record);
