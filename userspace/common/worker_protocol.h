@@ -52,8 +52,14 @@ enum worker_message_kind {
 	WORKER_CA = 18,		  /* worker_ca: the sandbox's CA, once, before READY */
 	/* supervisor -> worker */
 	WORKER_ORIGIN = 19,   /* worker_origin, the answer to ASK_ORIGIN */
-	WORKER_UPSTREAM = 22, /* worker_upstream, the answer to ASK_UPSTREAM; one descriptor if
-			       * FOUND: a socket that connects to the real address */
+	WORKER_UPSTREAM = 22, /* worker_upstream, the answer to ASK_UPSTREAM and ASK_ROUTE; one
+			       * descriptor if FOUND: a socket that connects to the real address */
+
+	/* worker -> supervisor: a socket to a model's provider */
+	WORKER_ASK_ROUTE = 23, /* worker_ask_route */
+	/* supervisor -> worker: try a route, before an agent does */
+	WORKER_PROBE = 24, /* worker_probe; one descriptor: a stream socket, on which a request for
+			    * inference.local follows in plaintext, and its response goes back */
 
 	/* supervisor -> resolver */
 	WORKER_LOOKUP = 20, /* worker_lookup */
@@ -214,6 +220,21 @@ struct worker_upstream {
 	uint16_t pad[3];
 };
 
+/* Connect to where a route of inference.local leads. Only what a route in force names is connected
+ * to: DENIED otherwise. */
+struct worker_ask_route {
+	struct worker_header header;
+	uint16_t port;
+	uint16_t length;
+	char host[WORKER_NAME_MAX + 3]; /* InferenceRoute.host */
+};
+
+struct worker_probe {
+	struct worker_header header;
+	uint32_t route; /* index into Inference.routes of the bundle sent last */
+	uint32_t pad;
+};
+
 #define WORKER_CA_MAX 1024
 
 struct worker_ca {
@@ -252,6 +273,8 @@ union worker_message {
 	struct worker_origin origin;
 	struct worker_ask_upstream ask_upstream;
 	struct worker_upstream upstream;
+	struct worker_ask_route ask_route;
+	struct worker_probe probe;
 	struct worker_ca ca;
 };
 

@@ -20,7 +20,8 @@ enum worker_record_kind {
 	WORKER_RECORD_REQUEST = 1, /* an HTTP request, and its response if there was one */
 	WORKER_RECORD_MESSAGE = 2, /* a message of a WebSocket that was denied, or would be */
 	WORKER_RECORD_FINDING = 3, /* something to look at: a credential sent where it may not go */
-	WORKER_RECORD_UPSTREAM = 4, /* the server's TLS failed, or it could not be reached */
+	WORKER_RECORD_UPSTREAM = 4,  /* the server's TLS failed, or it could not be reached */
+	WORKER_RECORD_INFERENCE = 5, /* a request to inference.local; PROTOCOL is its API */
 };
 
 enum worker_record_verdict {
@@ -29,6 +30,12 @@ enum worker_record_verdict {
 	WORKER_RECORD_AUDIT = 2, /* went through, and would have been denied */
 	WORKER_RECORD_TOLD = 3,	 /* nothing was decided: FINDING, UPSTREAM */
 };
+
+/* Bits of worker_record.flags, INFERENCE. */
+#define WORKER_RECORD_STREAM	(1u << 0) /* the response was a stream */
+#define WORKER_RECORD_TOKENS	(1u << 1) /* the response said how many tokens */
+#define WORKER_RECORD_ESTIMATED (1u << 2) /* it did not: they are a guess by size */
+#define WORKER_RECORD_FAILOVER	(1u << 3) /* another route was tried before */
 
 enum worker_record_scheme {
 	WORKER_RECORD_HTTP = 0,
@@ -47,7 +54,11 @@ enum worker_record_scheme {
 	X(RULE, rule, 160)	  /* the L7 rule that decided, "" = none */                        \
 	X(REASON, reason, 512)	  /* a sentence's end; FINDING, UPSTREAM: all of the sentence */   \
 	X(BINARY, binary, 512)	  /* as ORIGIN told it */                                          \
-	X(ERROR, error, 64)	  /* code of the answer: "policy_denied"; "" = none */
+	X(ERROR, error, 64)	  /* code of the answer: "policy_denied"; "" = none */             \
+	X(ROUTE, route, 64)	  /* INFERENCE: the route's name, "" = none was chosen */          \
+	X(PROVIDER, provider, 64) /* INFERENCE: its provider's name */                             \
+	X(MODEL, model, 128)	  /* INFERENCE: the model that was used */                         \
+	X(ASKED, asked, 128)	  /* INFERENCE: the model that the agent asked for; its word */
 
 enum worker_record_text {
 #define WORKER_RECORD_TEXT_ENUM(id, name, max) WORKER_RECORD_##id,
@@ -71,11 +82,14 @@ struct worker_record {
 	uint32_t endpoint;     /* index into CompiledPolicy.endpoints, or NO_ENDPOINT */
 	uint32_t generation;   /* of the policy that decided */
 	uint32_t microseconds; /* from the request's head to the response's end */
-	uint16_t status;       /* of the response that the agent got, 0 = none; 100..999 */
-	uint16_t port;	       /* host order */
-	uint8_t kind;	       /* enum worker_record_kind */
-	uint8_t verdict;       /* enum worker_record_verdict */
-	uint8_t scheme;	       /* enum worker_record_scheme */
+	uint32_t first_byte;   /* INFERENCE: microseconds to the response's head; 0 = none came */
+	uint32_t tokens_in, tokens_out; /* INFERENCE */
+	uint16_t status;		/* of the response that the agent got, 0 = none; 100..999 */
+	uint16_t port;			/* host order */
+	uint8_t kind;			/* enum worker_record_kind */
+	uint8_t verdict;		/* enum worker_record_verdict */
+	uint8_t scheme;			/* enum worker_record_scheme */
+	uint8_t flags;			/* WORKER_RECORD_STREAM ..; 0 for all but INFERENCE */
 	struct worker_record_string text[WORKER_RECORD_TEXT_COUNT];
 };
 

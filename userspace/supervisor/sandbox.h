@@ -43,6 +43,12 @@ struct sandbox_spec {
 	/* Files with CAs that servers are believed by besides the host's, PEM. */
 	const char *const *upstream_ca;
 	size_t upstream_ca_len;
+	/*
+	 * What inference.local does; NULL: nothing is configured, and the name exists only where
+	 * the proxy runs for other endpoints. Its revision is set here. Copied.
+	 */
+	const Openshell__Worker__V1__Inference *inference;
+	bool verify;			 /* try its routes before the agent's program starts */
 	const struct network_sink *sink; /* borrowed for the sandbox's life; NULL = nobody */
 };
 
@@ -79,6 +85,16 @@ int sandbox_start(const struct kernel *kernel, const struct sandbox_spec *spec,
  */
 int sandbox_update(struct sandbox *sandbox, const Openshell__Compiled__V1__CompiledPolicy *policy,
 		   const uint8_t *digest, struct error *err);
+
+/*
+ * Other routes for inference.local, for requests that come from now on; those under way go on by
+ * the old ones. The policy and what runs are not touched. -EOPNOTSUPP: the sandbox was started
+ * without inference.local, so its programs do not trust what answers there. @verify: try the routes
+ * first, and keep the old ones if one fails.
+ */
+int sandbox_set_inference(struct sandbox *sandbox,
+			  const Openshell__Worker__V1__Inference *inference, bool verify,
+			  struct error *err);
 
 /* Kill what runs and remove every trace. NULL is valid. */
 void sandbox_free(struct sandbox *sandbox);
