@@ -9,6 +9,7 @@
 #include "abi.h"
 #include "common/cleanup.h"
 #include "common/policy.h"
+#include "common/policy_inference.h"
 #include "common/worker_protocol.h"
 #include "common/worker_record.h"
 #include "proxy/tls_ca.h"
@@ -35,8 +36,9 @@ struct world {
 	int channel[2], records[2], listener, server;
 	uint16_t port, server_port;
 	_Atomic uint32_t generation;
-	atomic_bool denies;    /* who asks for an origin has none */
-	atomic_bool withholds; /* who asks for a server hears nothing */
+	atomic_bool denies;	 /* who asks for an origin has none */
+	atomic_bool withholds;	 /* who asks for a server hears nothing */
+	atomic_uint unreachable; /* so many more who ask for one hear that there is none */
 	atomic_uint origins, upstreams, told;
 	atomic_uint old_answers; /* so many more are of another generation */
 	uint32_t withheld[4096];
@@ -47,6 +49,12 @@ struct world {
 };
 
 static struct world world;
+
+/* With it connections are to inference.local, and policies are sent with it. */
+static Openshell__Worker__V1__Inference *inference;
+
+/* Called by the supervisor's thread. */
+static void (*hear_record)(const struct worker_record *record);
 
 static const char policy_text[] = "version: 1\n"
 				  "network_policies:\n"
@@ -99,6 +107,14 @@ static inline void send_policy(uint32_t generation)
 			       &error) ||
 	    policy_compile(policy, &compiled, &error))
 		fail_msg("%s", error.message);
+	if (inference) {
+		Openshell__Compiled__V1__CompiledPolicy *with;
+
+		assert_int_equal(policy_with_inference(compiled, &with, &error), 0);
+		policy_compiled_free(compiled);
+		compiled = with;
+		bundle.inference = inference;
+	}
 	bundle.generation = generation;
 	bundle.sandbox = (char *)"test";
 	bundle.policy.len = openshell__compiled__v1__compiled_policy__get_packed_size(compiled);
@@ -133,9 +149,10 @@ static inline void answer_origin(uint32_t id)
 		origin->pid = origin->ns_pid = 1;
 		memset(origin->rules, 0xff, sizeof(origin->rules));
 		memcpy(origin->asked + 10, "\xff\xff\xc6\x12\x00\x01", 6);
-		origin->port = 80;
-		origin->host_length = 8;
-		memcpy(origin->host, "api.test", 8);
+		origin->port = inference ? 443 : 80;
+		origin->host_length = inference ? 15 : 8;
+		memcpy(origin->host, inference ? "inference.local" : "api.test",
+		       origin->host_length);
 		origin->binary_length = 4;
 		memcpy(origin->binary, "/rig", 4);
 	}
@@ -152,9 +169,16 @@ static inline void answer_upstream(uint32_t id)
 		world.withheld[world.withheld_len++] = id;
 		return;
 	}
+	worker_message_init(&message, WORKER_UPSTREAM, id);
+	if (world.unreachable) {
+		world.unreachable--;
+		message.upstream.status = WORKER_UPSTREAM_FAILED;
+		message.upstream.error = -ECONNREFUSED;
+		worker_message_send(world.channel[0], &message, NULL, 0);
+		return;
+	}
 	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	worker_message_init(&message, WORKER_UPSTREAM, id);
 	message.upstream.status = WORKER_UPSTREAM_FOUND;
 	message.upstream.port = world.server_port;
 	memcpy(message.upstream.real + 10, "\xff\xff\x7f\x00\x00\x01", 6);
@@ -186,8 +210,11 @@ static inline void *supervise(void *arg)
 			ssize_t n = recv(world.records[0], batch, sizeof(batch), MSG_DONTWAIT);
 
 			if (n > 0 && !worker_records_read(batch, (size_t)n, &reader))
-				while (worker_records_next(&reader, &record) > 0)
+				while (worker_records_next(&reader, &record) > 0) {
+					if (hear_record)
+						hear_record(&record);
 					world.told++;
+				}
 		}
 		if (!pollfd[0].revents)
 			continue;
@@ -196,7 +223,8 @@ static inline void *supervise(void *arg)
 			return NULL;
 		if (message.header.kind == WORKER_ASK_ORIGIN)
 			answer_origin(message.header.id);
-		if (message.header.kind == WORKER_ASK_UPSTREAM) {
+		if (message.header.kind == WORKER_ASK_UPSTREAM ||
+		    message.header.kind == WORKER_ASK_ROUTE) {
 			answer_upstream(message.header.id);
 			world.upstreams++;
 		}

@@ -3,6 +3,7 @@
 
 #include "common/cleanup.h"
 #include "proxy/exchange.h"
+#include "proxy/inference.h"
 #include "proxy/peer.h"
 #include "proxy/proxy_internal.h"
 #include "proxy/telling.h"
@@ -231,6 +232,54 @@ void agent_new(struct proxy *proxy, int fd, const struct worker_peer *peer)
 	if (question_ask_origin(proxy->questions, agent, &agent->peer, &agent->local,
 				&agent->question))
 		agent_close(agent, true);
+}
+
+/* As the kernel would tell of somebody who asks for inference.local. */
+static int probe_origin(struct generation *generation, struct origin **ret_origin)
+{
+	struct worker_origin told = {
+		.status = WORKER_FLOW_ALLOWED,
+		.generation = generation->number,
+		.port = INFERENCE_PORT,
+		.host_length = sizeof(INFERENCE_HOST) - 1,
+	};
+	int r;
+
+	memset(told.rules, 0xff, sizeof(told.rules));
+	memcpy(told.host, INFERENCE_HOST, told.host_length);
+	r = origin_new(generation, &told, ret_origin);
+	if (!r && (*ret_origin)->inference)
+		return 0;
+	if (!r)
+		origin_unref(*ret_origin);
+	return -EBADMSG;
+}
+
+int agent_new_probe(struct proxy *proxy, int fd, uint32_t route)
+{
+	struct agent *agent = calloc(1, sizeof(*agent));
+	int r = !agent ? -ENOMEM
+		: proxy->generation && inference_route_at(proxy->generation->inference, route)
+			? probe_origin(proxy->generation, &agent->origin)
+			: -EBADMSG;
+
+	if (!r) {
+		agent->probe = true;
+		agent->probe_route = route;
+		agent->state = AGENT_FIRST;
+		r = wire_open(&agent->wire, proxy, fd, &agent_ops);
+	} else {
+		safe_close(fd);
+	}
+	if (r) {
+		if (agent)
+			origin_unref(agent->origin);
+		free(agent);
+		return r;
+	}
+	proxy->connections++;
+	agent->wire.deadline = proxy->now + PROXY_HEAD_TIMEOUT;
+	return 0;
 }
 
 int agent_ask(struct agent *agent)

@@ -50,6 +50,8 @@ struct agent {
 	struct worker_peer peer, local;
 	struct proxy_question *question;
 	struct origin *origin;
+	bool probe; /* the supervisor's own: tries one route */
+	uint32_t probe_route;
 	struct exchange *waiting; /* for an origin; exchange.c's list */
 	struct agent_http1 http1;
 	struct http2 *http2;
@@ -59,6 +61,9 @@ struct proxy;
 
 /* A connection was accepted; @fd is taken. */
 void agent_new(struct proxy *proxy, int fd, const struct worker_peer *peer);
+/* The supervisor tries a route of inference.local over @fd, which is taken. -EBADMSG: there is
+ * none. */
+int agent_new_probe(struct proxy *proxy, int fd, uint32_t route);
 void agent_origin(struct agent *agent, const struct worker_origin *told);
 
 /* Ask again who is behind it; exchange_origin() follows for those in `waiting`. */

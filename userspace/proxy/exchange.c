@@ -71,6 +71,7 @@ static void free_exchange(struct exchange *ex)
 	free(ex->response_body.kept);
 	free(ex->gathered);
 	tunnel_free(ex->tunnel);
+	exchange_infer_free(ex);
 	origin_unref(ex->origin);
 	arena_reset(ex->arena);
 	if (proxy->free_exchanges_len >= UNUSED_MAX) {
@@ -88,6 +89,7 @@ void exchange_finish(struct exchange *ex, enum stream_error up, enum stream_erro
 {
 	struct stream *stream;
 
+	exchange_infer_end(ex);
 	telling_request(ex);
 	stream = TAKE_PTR(ex->up);
 	if (stream)
@@ -117,8 +119,7 @@ static bool waits_for_request(struct exchange *ex)
 	return true;
 }
 
-/* True: it has ended. */
-static bool finish_if_done(struct exchange *ex)
+bool exchange_finish_if_done(struct exchange *ex)
 {
 	const struct exchange_body *request = &ex->request_body, *response = &ex->response_body;
 
@@ -201,8 +202,7 @@ static void sink_broke(struct exchange *ex, struct exchange_body *body)
 	}
 }
 
-/* Pass on; 1: all was taken, 0: some is kept, -1: the exchange has ended. */
-static int pass(struct exchange *ex, struct exchange_body *body, const uint8_t *data, size_t size)
+int exchange_pass(struct exchange *ex, struct exchange_body *body, const uint8_t *data, size_t size)
 {
 	struct stream *sink = sink_of(ex, body);
 	bool end = body->came;
@@ -220,12 +220,14 @@ static int pass(struct exchange *ex, struct exchange_body *body, const uint8_t *
 		}
 		if ((size_t)n == size) {
 			body->went = end;
-			return end && finish_if_done(ex) ? -1 : 1;
+			return end && exchange_finish_if_done(ex) ? -1 : 1;
 		}
 	}
 	/* A message that was looked at goes on whole, however long it took to come. */
 	if (keep(body, data + n, size - (size_t)n,
-		 body == &ex->request_body && ex->tunnel ? TUNNEL_OUT_MAX : STREAM_KEPT_MAX)) {
+		 body == &ex->request_body && ex->tunnel ? TUNNEL_OUT_MAX
+		 : ex->inference			 ? 2 * STREAM_KEPT_MAX
+							 : STREAM_KEPT_MAX)) {
 		exchange_finish(ex, STREAM_INTERNAL, STREAM_INTERNAL);
 		return -1;
 	}
@@ -272,7 +274,7 @@ static bool push(struct exchange *ex, struct exchange_body *body)
 		body->paused = false;
 		op_resume(source);
 	}
-	return !body->went || !finish_if_done(ex);
+	return !body->went || !exchange_finish_if_done(ex);
 }
 
 /* Gone on with: who makes the request is known. */
@@ -323,7 +325,7 @@ static void on_request(struct exchange *ex, const struct http_head *head, bool e
 		exchange_finish(ex, STREAM_INTERNAL, STREAM_INTERNAL);
 		return;
 	}
-	if (agent->origin->generation == ex->proxy->generation) {
+	if (agent->origin->generation == ex->proxy->generation || agent->probe) {
 		ex->origin = origin_ref(agent->origin);
 		exchange_judge(ex);
 		return;
@@ -340,6 +342,10 @@ static void on_response(struct exchange *ex, const struct http_head *head, bool 
 {
 	struct exchange_body *body = &ex->response_body;
 
+	if (ex->inference) {
+		exchange_infer_response(ex, head, end);
+		return;
+	}
 	if (head->status < 200 && head->status != 101) {
 		if (head->status == 100 && !ex->request.expect_continue)
 			return;
@@ -364,7 +370,7 @@ static void on_response(struct exchange *ex, const struct http_head *head, bool 
 		return;
 	}
 	if (end)
-		finish_if_done(ex);
+		exchange_finish_if_done(ex);
 }
 
 static void on_head(void *owner, struct stream *stream, const struct http_head *head, bool end)
@@ -390,11 +396,11 @@ static bool on_data(void *owner, struct stream *stream, const uint8_t *data, siz
 			return exchange_gathers(ex, data, size);
 		if (ex->state == EXCHANGE_ANSWER || body->discard) {
 			body->went = end;
-			finish_if_done(ex);
+			exchange_finish_if_done(ex);
 			return true;
 		}
 		/* The upgrade was admitted by another policy; this one has not been asked. */
-		if (ex->status == 101 && ex->origin->generation != ex->proxy->generation) {
+		if (ex->status == 101 && exchange_is_outdated(ex)) {
 			exchange_finish(ex, STREAM_CANCEL, STREAM_NO_ERROR);
 			return true;
 		}
@@ -406,7 +412,9 @@ static bool on_data(void *owner, struct stream *stream, const uint8_t *data, siz
 			return true;
 		}
 	}
-	r = pass(ex, body, data, size);
+	if (body == &ex->response_body && ex->inference)
+		return exchange_infer_data(ex, data, size, end);
+	r = exchange_pass(ex, body, data, size);
 	if (r < 0)
 		return true;
 	body->paused = r == 0;
@@ -446,12 +454,17 @@ static void on_trailers(void *owner, struct stream *stream, const struct http_fi
 	struct exchange_body *body = stream == ex->down ? &ex->request_body : &ex->response_body;
 	struct stream *sink = sink_of(ex, body);
 
+	if (body == &ex->response_body && ex->inference) {
+		/* Clients of models know none. */
+		exchange_infer_data(ex, NULL, 0, true);
+		return;
+	}
 	body->came = true;
 	if (body == &ex->request_body && ex->state == EXCHANGE_GATHER) {
 		exchange_gathers(ex, NULL, 0);
 	} else if (body->discard || (body == &ex->request_body && ex->state == EXCHANGE_ANSWER)) {
 		body->went = true;
-		finish_if_done(ex);
+		exchange_finish_if_done(ex);
 	} else if (body == &ex->request_body && has_placeholder(field, fields)) {
 		exchange_finish(ex, STREAM_CANCEL, STREAM_PROTOCOL);
 	} else if (!sink || body->at != body->end) {
@@ -461,7 +474,7 @@ static void on_trailers(void *owner, struct stream *stream, const struct http_fi
 		sink_broke(ex, body);
 	} else {
 		body->went = true;
-		finish_if_done(ex);
+		exchange_finish_if_done(ex);
 	}
 }
 
@@ -497,7 +510,9 @@ static void on_closed(void *owner, struct stream *stream, enum stream_error erro
 		return;
 	}
 	ex->up = NULL;
-	if (may_retry(ex, error)) {
+	if (ex->inference) {
+		exchange_infer_closed(ex, error);
+	} else if (may_retry(ex, error)) {
 		ex->retried = true;
 		ex->state = EXCHANGE_CONNECT;
 		ex->request_body.went = false;
@@ -520,20 +535,23 @@ const struct stream_events exchange_events = {
 	.on_closed = on_closed,
 };
 
-const struct origin *exchange_origin_of(const struct exchange *ex)
+void exchange_wish(const struct exchange *ex, struct upstream_wish *ret_wish)
 {
-	return ex->origin;
-}
-
-void exchange_connect(struct exchange *ex)
-{
-	const struct upstream_wish wish = {
+	*ret_wish = (struct upstream_wish){
 		.origin = ex->origin,
 		.tls = ex->agent->tls,
 		.http2 = ex->agent->state == AGENT_HTTP2,
 		.fresh = ex->retried,
 	};
+	if (ex->inference)
+		exchange_infer_wish(ex, ret_wish);
+}
 
+void exchange_connect(struct exchange *ex)
+{
+	struct upstream_wish wish;
+
+	exchange_wish(ex, &wish);
 	ex->state = EXCHANGE_CONNECT;
 	upstream_want(ex->proxy->pool, &wish, &ex->wait);
 }
@@ -542,13 +560,16 @@ void exchange_connected(struct exchange *ex, struct stream *stream, bool reused)
 {
 	struct exchange_body *body = &ex->request_body;
 	bool end = body->came && body->at == body->end && !body->trailers;
+	const struct http_head *head = &ex->request;
 
 	ex->state = EXCHANGE_FORWARD;
 	ex->up = stream;
 	ex->reused = reused;
 	stream->owner = ex;
 	stream->events = &exchange_events;
-	if (op_head(stream, &ex->request, end)) {
+	if (ex->inference)
+		head = exchange_infer_connected(ex);
+	if (op_head(stream, head, end)) {
 		static const struct exchange_denial bad = {502, "upstream_unreachable",
 							   "the request could not be written"};
 
@@ -559,29 +580,32 @@ void exchange_connected(struct exchange *ex, struct stream *stream, bool reused)
 	if (!end)
 		push(ex, body);
 	else
-		finish_if_done(ex);
+		exchange_finish_if_done(ex);
 }
 
 void exchange_failed(struct exchange *ex, enum exchange_failure failure, const char *why)
 {
 	static const struct exchange_denial denials[] = {
 		[EXCHANGE_UNREACHABLE] = {502, "upstream_unreachable", NULL},
+		[EXCHANGE_INSECURE] = {502, "upstream_unreachable", NULL},
 		[EXCHANGE_SSRF] = {403, "ssrf_denied", NULL},
 		[EXCHANGE_DENIED] = {403, "policy_denied", NULL},
 		[EXCHANGE_BUSY] = {503, "upstream_unreachable", NULL},
 	};
 	struct exchange_denial denial = denials[failure];
 
+	if (ex->inference) {
+		exchange_infer_failed(ex, failure, why);
+		return;
+	}
 	denial.reason = why;
 	exchange_answer(ex, &denial);
 }
 
-void exchange_answer(struct exchange *ex, const struct exchange_denial *denial)
+/* Nothing is wanted of the server any more: it is we who answer. */
+static void turn_to_answer(struct exchange *ex, const struct exchange_denial *denial)
 {
-	struct http_head head = {.version = 11, .status = denial->status};
-	struct exchange_body *body = &ex->response_body;
 	struct stream *up = TAKE_PTR(ex->up);
-	struct text text;
 
 	upstream_unwant(ex->proxy->pool, &ex->wait);
 	if (up)
@@ -592,14 +616,19 @@ void exchange_answer(struct exchange *ex, const struct exchange_denial *denial)
 	if (denial->reason != ex->verdict.reason)
 		snprintf(ex->verdict.reason, sizeof(ex->verdict.reason), "%s", denial->reason);
 	telling_request(ex);
-	if (denial_body(ex, denial, &text)) {
-		exchange_finish(ex, STREAM_NO_ERROR, STREAM_INTERNAL);
-		return;
-	}
+}
+
+static void send_answer(struct exchange *ex, struct text text, const struct http_field *extra)
+{
+	struct http_head head = {.version = 11, .status = ex->status};
+	struct exchange_body *body = &ex->response_body;
+
 	head.body = HTTP_BODY_LENGTH;
 	head.length = text.size;
 	head.field[head.fields++] =
 		(struct http_field){TEXT("content-type"), TEXT("application/json")};
+	if (extra)
+		head.field[head.fields++] = *extra;
 	ex->answered = true;
 	body->at = body->end = 0;
 	body->came = true;
@@ -609,13 +638,31 @@ void exchange_answer(struct exchange *ex, const struct exchange_denial *denial)
 		return;
 	}
 	if (body->went) {
-		finish_if_done(ex);
+		exchange_finish_if_done(ex);
 		return;
 	}
-	if (pass(ex, body, (const uint8_t *)text.data, text.size) < 0)
+	if (exchange_pass(ex, body, (const uint8_t *)text.data, text.size) < 0)
 		return;
 	if (ex->request_body.paused) {
 		ex->request_body.paused = false;
 		op_resume(ex->down);
 	}
+}
+
+void exchange_answer(struct exchange *ex, const struct exchange_denial *denial)
+{
+	struct text text;
+
+	turn_to_answer(ex, denial);
+	if (denial_body(ex, denial, &text))
+		exchange_finish(ex, STREAM_NO_ERROR, STREAM_INTERNAL);
+	else
+		send_answer(ex, text, NULL);
+}
+
+void exchange_answer_with(struct exchange *ex, const struct exchange_denial *denial,
+			  struct text text, const struct http_field *extra)
+{
+	turn_to_answer(ex, denial);
+	send_answer(ex, text, extra);
 }

@@ -23,6 +23,7 @@ struct agent;
 struct exchange;
 struct origin;
 struct proxy;
+struct upstream_wish;
 
 /*
  * For @stream of @agent: becomes its owner, hears on_head() next. -ENOMEM. @agent's origin has to
@@ -38,6 +39,7 @@ void exchange_connected(struct exchange *exchange, struct stream *stream, bool r
 
 enum exchange_failure {
 	EXCHANGE_UNREACHABLE = 1, /* 502 upstream_unreachable */
+	EXCHANGE_INSECURE,	  /* likewise: its TLS failed */
 	EXCHANGE_SSRF,		  /* 403 ssrf_denied */
 	EXCHANGE_DENIED,	  /* 403 policy_denied: the policy changed */
 	EXCHANGE_BUSY,		  /* 503: no memory, no descriptor */
@@ -46,8 +48,8 @@ enum exchange_failure {
 /* There is none; @why: a sentence's end. */
 void exchange_failed(struct exchange *exchange, enum exchange_failure failure, const char *why);
 
-/* Whose requests these are; for the pool. */
-const struct origin *exchange_origin_of(const struct exchange *exchange);
+/* What it wants of the pool. */
+void exchange_wish(const struct exchange *exchange, struct upstream_wish *ret_wish);
 
 /* What it hears of both of its streams. */
 extern const struct stream_events exchange_events;

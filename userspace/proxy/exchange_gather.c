@@ -62,7 +62,7 @@ bool exchange_gathers(struct exchange *ex, const uint8_t *data, size_t size)
 		"the policy has changed while the request came: it may be tried again"};
 
 	/* Who is slow must not be judged, and given credentials, by what was in force once. */
-	if (ex->origin->generation != ex->proxy->generation) {
+	if (exchange_is_outdated(ex)) {
 		exchange_answer(ex, &changed);
 		return true;
 	}

@@ -43,6 +43,8 @@ struct exchange_denial {
 	const char *reason; /* a sentence's end */
 };
 
+struct exchange_inference;
+
 struct exchange {
 	struct proxy *proxy;
 	struct agent *agent;
@@ -55,7 +57,8 @@ struct exchange {
 	struct target target;
 	struct l7_verdict verdict;
 	struct exchange_body request_body, response_body;
-	struct websocket_tunnel *tunnel; /* what is looked at after 101 */
+	struct websocket_tunnel *tunnel;      /* what is looked at after 101 */
+	struct exchange_inference *inference; /* NULL: it is not for inference.local; the arena's */
 	uint8_t *gathered;
 	size_t gathered_size, gathered_max;
 	size_t gathered_room;
@@ -85,7 +88,16 @@ void exchange_judge_body(struct exchange *exchange);
 
 /* Answer @denial in the server's place, and end. */
 void exchange_answer(struct exchange *exchange, const struct exchange_denial *denial);
+/* Likewise, with a JSON @body, and @extra in the head, or NULL. */
+void exchange_answer_with(struct exchange *exchange, const struct exchange_denial *denial,
+			  struct text body, const struct http_field *extra);
+/* Move @size bytes of @body on; 1: all was taken, 0: some is kept, -1: the exchange has ended. */
+int exchange_pass(struct exchange *exchange, struct exchange_body *body, const uint8_t *data,
+		  size_t size);
 void exchange_connect(struct exchange *exchange);
+
+/* End it if both directions have. True: it has ended. */
+bool exchange_finish_if_done(struct exchange *exchange);
 
 /* Let both ends go, but for one that broke already, and free it. */
 void exchange_finish(struct exchange *exchange, enum stream_error up, enum stream_error down);
@@ -98,6 +110,37 @@ int exchange_body_grow(struct exchange_body *body, size_t size, size_t max);
 void exchange_gather(struct exchange *exchange, size_t max);
 /* A part of it came. As stream_events.on_data(). */
 bool exchange_gathers(struct exchange *exchange, const uint8_t *data, size_t size);
+
+/* exchange_inference.c */
+
+/* The head has come, and it is for inference.local. */
+void exchange_infer(struct exchange *exchange);
+/* Its body has been gathered, or is longer than may be. */
+void exchange_infer_body(struct exchange *exchange);
+void exchange_infer_too_long(struct exchange *exchange);
+/* No connection to the route's provider: the next route, or an answer. */
+void exchange_infer_failed(struct exchange *exchange, enum exchange_failure failure,
+			   const char *why);
+/* The provider's: head, a part of the body (as stream_events.on_data()), its end before its time.
+ */
+void exchange_infer_response(struct exchange *exchange, const struct http_head *head, bool end);
+bool exchange_infer_data(struct exchange *exchange, const uint8_t *data, size_t size, bool end);
+void exchange_infer_closed(struct exchange *exchange, enum stream_error error);
+/* A stream to the provider is there: what to send over it. */
+const struct http_head *exchange_infer_connected(struct exchange *exchange);
+void exchange_infer_wish(const struct exchange *exchange, struct upstream_wish *wish);
+/* What the record has of it. */
+void exchange_infer_record(const struct exchange *exchange, struct worker_record *record);
+/* It ends; and it is freed. */
+void exchange_infer_end(struct exchange *exchange);
+void exchange_infer_free(struct exchange *exchange);
+
+/* True: another policy than its own is in force. Other routes, or other keys, are no other policy.
+ */
+static inline bool exchange_is_outdated(const struct exchange *exchange)
+{
+	return exchange->origin->generation->number != exchange->proxy->generation->number;
+}
 
 /* Operations on a stream, after which its connection is looked at. */
 

@@ -357,6 +357,10 @@ void exchange_judge(struct exchange *ex)
 		       "the request names another host than the connection was made to");
 		return;
 	}
+	if (ex->origin->inference) {
+		exchange_infer(ex);
+		return;
+	}
 	settle_upgrade(ex);
 	if (set->count) {
 		l7_request(set, &ex->request, &ex->target, ex->websocket, &ex->verdict);
@@ -380,6 +384,8 @@ void exchange_judge(struct exchange *ex)
 
 bool exchange_judge_too_long(struct exchange *ex)
 {
+	if (ex->inference)
+		exchange_infer_too_long(ex);
 	if (!ex->gather_rules)
 		return false;
 	l7_body_too_long(&ex->origin->set, &ex->request, &ex->target, &ex->verdict);
@@ -452,6 +458,10 @@ void exchange_judge_body(struct exchange *ex)
 {
 	struct exchange_body *body = &ex->request_body;
 
+	if (ex->inference) {
+		exchange_infer_body(ex);
+		return;
+	}
 	if (ex->gather_rules && !judge_by_rules(ex))
 		return;
 	if (ex->gathered_size && !change_body(ex))

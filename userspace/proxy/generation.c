@@ -2,6 +2,7 @@
 #include "proxy/generation.h"
 
 #include "common/cleanup.h"
+#include "common/policy_inference.h"
 
 #include <openssl/crypto.h>
 #include <string.h>
@@ -99,6 +100,12 @@ void generation_unref(struct generation *g)
 	free(g);
 }
 
+/* Its endpoint is alone: no policy may name that host (policy_inference.h). */
+static bool is_inference(const struct l7_set *set)
+{
+	return set->count && policy_is_inference(l7_endpoint_policy(set->endpoint[0]));
+}
+
 int origin_new(struct generation *generation, const struct worker_origin *told,
 	       struct origin **ret_origin)
 {
@@ -135,6 +142,7 @@ int origin_new(struct generation *generation, const struct worker_origin *told,
 		origin_unref(origin);
 		return r;
 	}
+	origin->inference = is_inference(&origin->set);
 	*ret_origin = origin;
 	return 0;
 }

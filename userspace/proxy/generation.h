@@ -26,6 +26,7 @@ struct generation {
 	struct l7 *l7;
 	struct credentials *credentials;
 	struct middleware *middleware;
+	struct inference *inference;
 };
 
 /* Read a bundle of @size bytes from @fd. -EBADMSG: it is not one; -ENOMEM; what read() says. */
@@ -45,6 +46,7 @@ struct origin {
 	uint16_t port;
 	bool literal;	     /* host is an address */
 	bool has_middleware; /* one selects the host */
+	bool inference;	     /* it is inference.local */
 	const char *host;
 	const char *binary;
 	char text[]; /* both */

@@ -349,6 +349,7 @@ static uint32_t code_of(enum stream_error error)
 	case STREAM_PROTOCOL:
 		return NGHTTP2_PROTOCOL_ERROR;
 	case STREAM_INTERNAL:
+	case STREAM_TIMEOUT:
 	case STREAM_CONNECT: /* CONNECT_ERROR is for the method CONNECT */
 		return NGHTTP2_INTERNAL_ERROR;
 	case STREAM_NO_ERROR:

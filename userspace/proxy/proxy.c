@@ -9,6 +9,7 @@
 #include "proxy/question.h"
 #include "proxy/tls_ca.h"
 
+#include <fcntl.h>
 #include <jansson.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -331,6 +332,18 @@ int proxy_upstream(struct proxy *proxy, const struct worker_upstream *upstream, 
 	if (!r)
 		question_send(proxy->questions);
 	return r;
+}
+
+int proxy_probe(struct proxy *proxy, const struct worker_probe *probe, int fd)
+{
+	int flags = fd < 0 ? -1 : fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK)) {
+		safe_close(fd);
+		return -EBADMSG;
+	}
+	/* Whoever finds it closed hears that the worker has no room. */
+	return agent_new_probe(proxy, fd, probe->route) == -EBADMSG ? -EBADMSG : 0;
 }
 
 void proxy_send(struct proxy *proxy)

@@ -43,6 +43,7 @@ void proxy_ready(struct proxy *proxy, struct worker_event event, uint32_t events
 /* Messages of the supervisor; -EBADMSG: it must not say that. Descriptors are taken. */
 int proxy_policy(struct proxy *proxy, const struct worker_policy *policy, int fd);
 int proxy_origin(struct proxy *proxy, const struct worker_origin *origin);
+int proxy_probe(struct proxy *proxy, const struct worker_probe *probe, int fd);
 int proxy_upstream(struct proxy *proxy, const struct worker_upstream *upstream, int fd);
 
 /* Questions for which the channel had no room. */

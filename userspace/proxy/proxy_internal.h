@@ -4,6 +4,7 @@
 
 #include "common/worker_record.h"
 #include "proxy/generation.h"
+#include "proxy/inference_limiter.h"
 #include "proxy/proxy.h"
 #include "proxy/stream.h"
 #include "proxy/tls.h"
@@ -54,6 +55,7 @@ struct proxy {
 	struct tls *tls;
 	struct upstream_pool *pool;
 	struct question_queue *questions;
+	struct inference_limiter limiter; /* of all routes there were */
 	struct worker_records *records;
 	uint64_t records_since; /* something waits in it; 0 = nothing */
 	struct http_head head;	/* of whatever is being read */

@@ -13,6 +13,7 @@ struct proxy_question {
 		struct worker_header header;
 		struct worker_ask_origin origin;
 		struct worker_ask_upstream upstream;
+		struct worker_ask_route route;
 	} ask;
 };
 
@@ -106,6 +107,24 @@ int question_ask_upstream(struct question_queue *queue, void *owner, const uint8
 	return 0;
 }
 
+int question_ask_route(struct question_queue *queue, void *owner, const char *host, uint16_t port,
+		       struct proxy_question **ret_question)
+{
+	size_t length = strlen(host);
+	struct proxy_question *q = add(queue, owner, WORKER_ASK_ROUTE);
+
+	if (!q)
+		return -ENOMEM;
+	if (length > WORKER_NAME_MAX)
+		length = WORKER_NAME_MAX;
+	q->ask.route.port = port;
+	q->ask.route.length = (uint16_t)length;
+	memcpy(q->ask.route.host, host, length);
+	*ret_question = q;
+	question_send(queue);
+	return 0;
+}
+
 void question_give_up(struct question_queue *queue, struct proxy_question *question)
 {
 	if (!question)
@@ -121,13 +140,13 @@ int question_take(struct question_queue *queue, const struct worker_header *head
 		  void **ret_owner)
 {
 	uint32_t place = header->id - QUESTION_ID;
-	uint16_t kind = header->kind == WORKER_ORIGIN ? WORKER_ASK_ORIGIN : WORKER_ASK_UPSTREAM;
 	struct proxy_question *q;
 
-	if (place >= QUESTION_MAX || !queue->asked[place] ||
-	    queue->asked[place]->ask.header.kind != kind)
+	if (place >= QUESTION_MAX || !queue->asked[place])
 		return -EBADMSG;
 	q = queue->asked[place];
+	if ((header->kind == WORKER_ORIGIN) != (q->ask.header.kind == WORKER_ASK_ORIGIN))
+		return -EBADMSG;
 	queue->asked[place] = NULL;
 	queue->outstanding--;
 	*ret_owner = q->owner;

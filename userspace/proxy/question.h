@@ -27,6 +27,9 @@ int question_ask_origin(struct question_queue *queue, void *owner, const struct 
 			const struct worker_peer *local, struct proxy_question **ret_question);
 int question_ask_upstream(struct question_queue *queue, void *owner, const uint8_t asked[16],
 			  uint16_t port, uint32_t generation, struct proxy_question **ret_question);
+/* @host: that of a route of inference.local. */
+int question_ask_route(struct question_queue *queue, void *owner, const char *host, uint16_t port,
+		       struct proxy_question **ret_question);
 
 /* Nobody waits for it any more. NULL is valid. */
 void question_give_up(struct question_queue *queue, struct proxy_question *question);

@@ -35,6 +35,7 @@ enum stream_error {
 	STREAM_PROTOCOL, /* the peer said what it must not */
 	STREAM_INTERNAL,
 	STREAM_CONNECT, /* the connection broke, or never came up */
+	STREAM_TIMEOUT, /* nothing came for as long as patience() says */
 };
 
 /* Out of this end: a request toward the server, or a response toward the agent. */
@@ -61,6 +62,12 @@ struct stream_ops {
 	 * event follows.
 	 */
 	void (*release)(struct stream *stream, enum stream_error error);
+	/*
+	 * How long the response may take: at most @idle ns without anything coming or going, and
+	 * no longer than until @due (CLOCK_BOOTTIME ns, 0 = for ever). NULL: the codec's own
+	 * limits hold.
+	 */
+	void (*patience)(struct stream *stream, uint64_t idle, uint64_t due);
 };
 
 /* Into the exchange from this end. */

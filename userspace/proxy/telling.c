@@ -77,7 +77,8 @@ void telling_request(struct exchange *ex)
 	struct worker_record record = {.kind = WORKER_RECORD_REQUEST};
 	uint64_t took;
 
-	if (ex->told || !ex->origin || !ex->request.method.size)
+	/* What the supervisor tries itself it knows. */
+	if (ex->told || ex->agent->probe || !ex->origin || !ex->request.method.size)
 		return;
 	ex->told = true;
 	if (is_unjudged(ex) && !ex->verdict.reason[0])
@@ -87,13 +88,17 @@ void telling_request(struct exchange *ex)
 	record.up = ex->request_body.bytes;
 	record.down = ex->error ? 0 : ex->response_body.bytes;
 	record.status = ex->status;
+	if (ex->inference)
+		record.down = ex->response_body.bytes;
 	took = (record.time - ex->started) / 1000;
 	record.microseconds = took > UINT32_MAX ? UINT32_MAX : (uint32_t)took;
 	record.verdict = (ex->error && !is_about_the_server(ex)) || is_unjudged(ex)
 				 ? WORKER_RECORD_DENIED
 			 : ex->verdict.outcome == L7_AUDIT ? WORKER_RECORD_AUDIT
 							   : WORKER_RECORD_ALLOWED;
-	if (is_about_the_server(ex)) {
+	if (ex->inference) {
+		exchange_infer_record(ex, &record);
+	} else if (is_about_the_server(ex)) {
 		record.kind = WORKER_RECORD_UPSTREAM;
 		record.verdict = WORKER_RECORD_TOLD;
 	}

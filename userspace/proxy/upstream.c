@@ -2,6 +2,7 @@
 #include "proxy/upstream.h"
 
 #include "common/cleanup.h"
+#include "proxy/inference.h"
 #include "proxy/proxy_internal.h"
 #include "proxy/upstream_internal.h"
 
@@ -237,7 +238,7 @@ static void handshake(struct upstream *upstream)
 	if (r == 0) {
 		wire->readable = wire->writable = false;
 	} else if (r < 0) {
-		upstream_lost(upstream, EXCHANGE_UNREACHABLE,
+		upstream_lost(upstream, EXCHANGE_INSECURE,
 			      tls_failure(wire->conn.ssl, why, sizeof(why)));
 	} else {
 		wire->readable = wire->writable = true;
@@ -275,6 +276,7 @@ static void expired(struct wire *wire)
 {
 	struct upstream *upstream = upstream_of(wire);
 
+	upstream->http1.error = STREAM_TIMEOUT;
 	upstream_lost(upstream, EXCHANGE_UNREACHABLE,
 		      upstream->state < UPSTREAM_HTTP1 ? "the server did not answer in time"
 						       : "the server has stopped answering");
@@ -298,16 +300,17 @@ static const struct wire_ops upstream_ops = {
 };
 
 static struct upstream *upstream_new(struct upstream_pool *pool, const struct upstream_key *key,
-				     const struct origin *origin)
+				     const struct upstream_wish *wish)
 {
 	struct upstream *upstream = calloc(1, sizeof(*upstream));
-	size_t length = strlen(origin->host);
+	const char *host = wish->route ? wish->route->told->host : wish->origin->host;
+	size_t length = strlen(host);
 
 	if (!upstream)
 		return NULL;
 	if (length > WORKER_NAME_MAX)
 		length = WORKER_NAME_MAX;
-	memcpy(upstream->host, origin->host, length);
+	memcpy(upstream->host, host, length);
 	upstream->pool = pool;
 	upstream->key = *key;
 	upstream->epoch = pool->epoch;
@@ -332,14 +335,23 @@ static void add_wait(struct upstream *upstream, struct upstream_wait *wait)
 	*last = wait;
 }
 
-static void make(struct upstream_pool *pool, const struct upstream_key *key,
-		 const struct origin *origin, struct upstream_wait *wait)
+static int ask(struct upstream *upstream, const struct upstream_wish *wish)
 {
-	struct upstream *upstream = upstream_new(pool, key, origin);
+	struct question_queue *questions = upstream->pool->proxy->questions;
 
-	if (!upstream ||
-	    question_ask_upstream(pool->proxy->questions, upstream, key->asked, key->port,
-				  origin->generation->number, &upstream->question)) {
+	if (wish->route)
+		return question_ask_route(questions, upstream, upstream->host, upstream->key.port,
+					  &upstream->question);
+	return question_ask_upstream(questions, upstream, upstream->key.asked, upstream->key.port,
+				     wish->origin->generation->number, &upstream->question);
+}
+
+static void make(struct upstream_pool *pool, const struct upstream_key *key,
+		 const struct upstream_wish *wish, struct upstream_wait *wait)
+{
+	struct upstream *upstream = upstream_new(pool, key, wish);
+
+	if (!upstream || ask(upstream, wish)) {
 		if (upstream)
 			discard(upstream);
 		exchange_failed(wait->exchange, EXCHANGE_BUSY, "out of memory");
@@ -352,9 +364,10 @@ static void make(struct upstream_pool *pool, const struct upstream_key *key,
 
 static void want_again(struct upstream *upstream, struct upstream_wait *wait)
 {
-	const struct origin *origin = exchange_origin_of(wait->exchange);
+	struct upstream_wish wish;
 
-	make(upstream->pool, &upstream->key, origin, wait);
+	exchange_wish(wait->exchange, &wish);
+	make(upstream->pool, &upstream->key, &wish, wait);
 }
 
 static struct upstream *find(struct upstream_pool *pool, const struct upstream_key *key,
@@ -389,17 +402,32 @@ static struct upstream *find_quiet(struct upstream_pool *pool, const struct upst
 	return upstream;
 }
 
-void upstream_want(struct upstream_pool *pool, const struct upstream_wish *wish,
-		   struct upstream_wait *wait)
+/* A route is no address: what stands for it begins as only multicast ones do (RFC 4291 2.7). */
+static struct upstream_key key_of(const struct upstream_wish *wish)
 {
 	struct upstream_key key = {
 		.port = wish->origin->port,
 		.tls = wish->tls,
 		.http2 = wish->http2,
 	};
+
+	if (!wish->route) {
+		memcpy(key.asked, wish->origin->asked, sizeof(key.asked));
+		return key;
+	}
+	key.port = (uint16_t)wish->route->told->port;
+	key.asked[0] = key.asked[1] = 0xff;
+	memcpy(key.asked + 2, &wish->route->revision, sizeof(wish->route->revision));
+	memcpy(key.asked + 12, &wish->route->index, sizeof(wish->route->index));
+	return key;
+}
+
+void upstream_want(struct upstream_pool *pool, const struct upstream_wish *wish,
+		   struct upstream_wait *wait)
+{
+	struct upstream_key key = key_of(wish);
 	struct upstream *upstream;
 
-	memcpy(key.asked, wish->origin->asked, sizeof(key.asked));
 	if (!wish->fresh && key.http2) {
 		upstream = find(pool, &key, UPSTREAM_HTTP2);
 		if (upstream && serve_http2(upstream, wait->exchange))
@@ -416,7 +444,7 @@ void upstream_want(struct upstream_pool *pool, const struct upstream_wish *wish,
 	if (upstream)
 		add_wait(upstream, wait);
 	else
-		make(pool, &key, wish->origin, wait);
+		make(pool, &key, wish, wait);
 }
 
 void upstream_unwant(struct upstream_pool *pool, struct upstream_wait *wait)

@@ -19,6 +19,7 @@
 
 #define UPSTREAM_IDLE_MAX 1024 /* connections in the pool */
 
+struct inference_route;
 struct proxy;
 struct upstream;
 struct upstream_pool;
@@ -30,6 +31,7 @@ void upstream_pool_free(struct upstream_pool *pool);
 
 struct upstream_wish {
 	const struct origin *origin;
+	const struct inference_route *route; /* where to, in the place of the origin's; or NULL */
 	bool tls;
 	bool http2; /* the server may choose it */
 	bool fresh; /* not one that has served others */

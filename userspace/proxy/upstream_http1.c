@@ -16,11 +16,15 @@ static void moved(struct upstream *upstream)
 {
 	const struct upstream_message *h = &upstream->http1;
 
-	if (h->in.done)
+	uint64_t idle = h->raw ? PROXY_TUNNEL_TIMEOUT : h->idle ? h->idle : PROXY_STALL_TIMEOUT;
+
+	if (h->in.done) {
 		upstream->wire.deadline = 0; /* it is the agent's turn, and deadline */
-	else
-		upstream->wire.deadline = upstream->wire.proxy->now +
-					  (h->raw ? PROXY_TUNNEL_TIMEOUT : PROXY_STALL_TIMEOUT);
+		return;
+	}
+	upstream->wire.deadline = upstream->wire.proxy->now + idle;
+	if (h->due && upstream->wire.deadline > h->due)
+		upstream->wire.deadline = h->due;
 }
 
 static int send_head(struct stream *stream, const struct http_head *head, bool end)
@@ -95,12 +99,22 @@ static void release(struct stream *stream, enum stream_error error)
 		upstream_unused(upstream);
 }
 
+static void set_patience(struct stream *stream, uint64_t idle, uint64_t due)
+{
+	struct upstream *upstream = upstream_of(stream);
+
+	upstream->http1.idle = idle;
+	upstream->http1.due = due;
+	moved(upstream);
+}
+
 static const struct stream_ops ops = {
 	.head = send_head,
 	.data = send_data,
 	.trailers = send_trailers,
 	.resume = resume,
 	.release = release,
+	.patience = set_patience,
 };
 
 struct stream *upstream_http1_open(struct upstream *upstream)
@@ -120,7 +134,7 @@ void upstream_http1_end(struct upstream *upstream)
 	if (!h->active)
 		return;
 	h->active = false;
-	stream->events->on_closed(stream->owner, stream, STREAM_CONNECT);
+	stream->events->on_closed(stream->owner, stream, h->error ? h->error : STREAM_CONNECT);
 }
 
 static void gone(struct upstream *upstream)
@@ -144,6 +158,7 @@ static bool read_head(struct upstream *upstream)
 		r = http1_response_parse(wire_in(wire), wire_in_size(wire), h->to_head, head,
 					 &consumed, &problem);
 	if (r < 0) {
+		h->error = STREAM_PROTOCOL;
 		gone(upstream);
 		return false;
 	}
@@ -160,6 +175,7 @@ static bool read_head(struct upstream *upstream)
 		http1_out_begin(&h->out, HTTP_BODY_CLOSE, 0);
 	} else if (head->status < 200) {
 		if (++h->informational > INFORMATIONAL_MAX) {
+			h->error = STREAM_PROTOCOL;
 			gone(upstream);
 			return false;
 		}

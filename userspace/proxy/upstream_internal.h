@@ -32,6 +32,8 @@ struct upstream_message {
 	bool raw;	 /* after 101 */
 	bool keep_alive; /* both said so */
 	uint8_t informational;
+	enum stream_error error; /* why it ended before its time; 0 = STREAM_CONNECT */
+	uint64_t idle, due;	 /* stream_ops.patience(); 0 = ours */
 	struct http1_in in;
 	struct http1_out out;
 };

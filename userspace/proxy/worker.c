@@ -162,6 +162,9 @@ static int hear_proxy(struct worker *w, const union worker_message *message, int
 	case WORKER_UPSTREAM:
 		r = proxy_upstream(w->proxy, &message->upstream, fd);
 		break;
+	case WORKER_PROBE:
+		r = proxy_probe(w->proxy, &message->probe, fd);
+		break;
 	}
 	return r;
 }
@@ -179,6 +182,7 @@ static int hear(struct worker *w)
 			return r == -EAGAIN ? 1 : r;
 		if (fds && message.header.kind != WORKER_FLOW &&
 		    message.header.kind != WORKER_POLICY &&
+		    message.header.kind != WORKER_PROBE &&
 		    message.header.kind != WORKER_UPSTREAM) {
 			safe_close(fd);
 			return -EBADMSG;
