@@ -3,6 +3,7 @@
  * Any bytes as a packet to every receiver: what is taken is of a kind that this receiver expects,
  * is byte for byte what was sent, and has nothing in it that its reader would have to check again.
  */
+#include "common/inference.h"
 #include "common/worker_protocol.h"
 
 #include <ctype.h>
@@ -14,8 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const char *const expected[] = {
 	[WORKER_TO_ZYGOTE] = "\1",
 	[WORKER_FROM_ZYGOTE] = "\2",
-	[WORKER_TO_WORKER] = "\14\15\16\17\23\26",
-	[WORKER_FROM_WORKER] = "\3\12\13\20\21\22",
+	[WORKER_TO_WORKER] = "\14\15\16\17\23\26\30",
+	[WORKER_FROM_WORKER] = "\3\12\13\20\21\22\27",
 	[WORKER_TO_RESOLVER] = "\24",
 	[WORKER_FROM_RESOLVER] = "\3\25",
 };
@@ -75,6 +76,10 @@ static bool is_sound(const union worker_message *m)
 			strnlen(m->origin.binary, WORKER_BINARY_MAX) == m->origin.binary_length);
 	case WORKER_UPSTREAM:
 		return m->upstream.status != WORKER_UPSTREAM_FOUND || m->upstream.port;
+	case WORKER_ASK_ROUTE:
+		return m->ask_route.port && strlen(m->ask_route.host) == m->ask_route.length;
+	case WORKER_PROBE:
+		return m->probe.route < INFERENCE_ROUTES_MAX;
 	case WORKER_CA:
 		return m->ca.length >= 2 && m->ca.length <= WORKER_CA_MAX && m->ca.der[0] == 0x30;
 	default:

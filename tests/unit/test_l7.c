@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "l7_fixture.h"
 
+#include "common/policy_inference.h"
 #include "compiled_policy.pb-c.h"
 
 #define PB(name) Openshell__Compiled__V1__##name
@@ -72,6 +73,42 @@ static void selects_by_host_port_and_binary(void **state)
 	assert_string_equal(selected(&f, "api.example.org", 443, &one), "exact star");
 	one.word[set / 64] = ~one.word[set / 64];
 	assert_string_equal(selected(&f, "api.example.org", 443, &one), "deep");
+	fixture_free(&f);
+}
+
+/* Wildcards never mean it, and no rule admits a request to it: it is answered before. */
+static void inference_local_is_nobody_elses(void **state)
+{
+	static const struct l7_row row = {"POST", "/v1/chat/completions", JSON, "{}", L7_DENIED};
+	PB(CompiledPolicy) * plain, *with = NULL;
+	struct l7_verdict verdict;
+	struct l7_fixture f = {0};
+	struct error err = {0};
+	struct l7_set set;
+
+	fixture_load(&f, "version: 1\nnetwork_policies:\n" RULE(
+				 "wide", "{host: '**.example.local', ports: [80, 443]}", "/**"));
+	/* The checks refuse such a pattern. */
+	memmove(f.compiled->endpoints[0]->host, "**.local", sizeof("**.local"));
+	l7_free(f.l7);
+	assert_int_equal(l7_new(f.compiled, &f.l7, &err), 0);
+	assert_string_equal(selected(&f, "x.local", 443, &everybody), "wide");
+	assert_string_equal(selected(&f, "inference.local", 443, &everybody), "none");
+	assert_string_equal(selected(&f, "inference.local", 80, &everybody), "none");
+	assert_int_equal(policy_with_inference(f.compiled, &with, &err), 0);
+	plain = f.compiled;
+	f.compiled = with;
+	l7_free(f.l7);
+	policy_compiled_free(plain);
+	assert_int_equal(l7_new(f.compiled, &f.l7, &err), 0);
+	assert_string_equal(selected(&f, "inference.local", 443, &everybody), "inference.local");
+	assert_string_equal(selected(&f, "inference.local", 80, &everybody), "none");
+	assert_string_equal(selected(&f, "x.inference.local", 443, &everybody), "wide");
+	assert_int_equal(l7_select(f.l7, "inference.local", 443, &everybody, &set), 0);
+	assert_true(policy_is_inference(l7_endpoint_policy(set.endpoint[0])));
+	fixture_ask(&set, &row, false, &verdict);
+	fixture_expect(&row, &verdict);
+	assert_string_equal(verdict.protocol, "inference");
 	fixture_free(&f);
 }
 
@@ -210,6 +247,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(selects_by_host_port_and_binary),
+		cmocka_unit_test(inference_local_is_nobody_elses),
 		cmocka_unit_test(many_endpoints),
 		cmocka_unit_test(the_most_specific_path_reads),
 		cmocka_unit_test(all_of_them_have_to_admit),

@@ -66,6 +66,28 @@ static void several_ports_of_one_endpoint(void **state)
 	fixture_free(&f);
 }
 
+static void only_its_own_endpoint_is_inference_local(void **state)
+{
+	struct fixture f;
+
+	fixture_init(&f);
+	fixture_add(&f, "**.local", 443, 0, NULL);
+	fixture_add(&f, "inf*.local", 80, 1, NULL);
+	fixture_add(&f, "inference.local", 8443, 1, NULL);
+	assert_int_equal(names_index_build(&f.policy, &f.index, NULL), 0);
+	assert_string_equal(found(&f, "inference.local"), "");
+	assert_string_equal(found(&f, "inferences.local"), "1:80 0:443");
+	assert_string_equal(found(&f, "x.inference.local"), "0:443");
+	names_index_free(&f.index);
+	fixture_add(&f, "inference.local", 443, 2, NULL)->protocol =
+		OPENSHELL__COMPILED__V1__PROTOCOL__PROTOCOL_INFERENCE;
+	assert_int_equal(names_index_build(&f.policy, &f.index, NULL), 0);
+	assert_string_equal(found(&f, "inference.local"), "3:443");
+	assert_string_equal(found(&f, "x.inference.local"), "0:443");
+	assert_true(f.ports.item[0].endpoint->proxied == false);
+	fixture_free(&f);
+}
+
 static void what_is_not_decided_by_name_is_left_out(void **state)
 {
 	struct fixture f;
@@ -124,6 +146,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_are_found_by_all_that_name_them),
 		cmocka_unit_test(several_ports_of_one_endpoint),
+		cmocka_unit_test(only_its_own_endpoint_is_inference_local),
 		cmocka_unit_test(what_is_not_decided_by_name_is_left_out),
 		cmocka_unit_test(what_no_compiler_writes_is_refused),
 	};

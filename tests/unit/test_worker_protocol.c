@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/cleanup.h"
+#include "common/inference.h"
 #include "common/worker_protocol.h"
 
 #include <errno.h>
@@ -30,6 +31,8 @@ static const struct {
 	{WORKER_POLICY, 1u << WORKER_TO_WORKER},
 	{WORKER_ASK_ORIGIN, 1u << WORKER_FROM_WORKER},
 	{WORKER_ASK_UPSTREAM, 1u << WORKER_FROM_WORKER},
+	{WORKER_ASK_ROUTE, 1u << WORKER_FROM_WORKER},
+	{WORKER_PROBE, 1u << WORKER_TO_WORKER},
 	{WORKER_CA, 1u << WORKER_FROM_WORKER},
 	{WORKER_ORIGIN, 1u << WORKER_TO_WORKER},
 	{WORKER_UPSTREAM, 1u << WORKER_TO_WORKER},
@@ -85,6 +88,15 @@ static size_t make(enum worker_message_kind kind, union worker_message *m)
 		memcpy(m->ask_upstream.asked + 10, (uint8_t[]){0xff, 0xff, 198, 18, 0, 1}, 6);
 		m->ask_upstream.port = 443;
 		m->ask_upstream.generation = 3;
+		break;
+	case WORKER_ASK_ROUTE:
+		m->ask_route.port = 443;
+		m->ask_route.length = 15;
+		memcpy(m->ask_route.host, "api.example.com", 15);
+		break;
+	case WORKER_PROBE:
+		m->header.id = 0;
+		m->probe.route = 3;
 		break;
 	case WORKER_CA:
 		m->header.id = 0;
@@ -295,6 +307,36 @@ static void proxied_connections_are_checked(void **state)
 	n.upstream.status = WORKER_UPSTREAM_FAILED;
 	n.upstream.error = -ENOENT;
 	assert_int_equal(read_as(WORKER_TO_WORKER, &n, len), 0);
+}
+
+static void routes_are_checked(void **state)
+{
+	union worker_message n;
+	size_t len = make(WORKER_ASK_ROUTE, &n);
+
+	REFUSED(WORKER_ASK_ROUTE, m.ask_route.port = 0);
+	REFUSED(WORKER_ASK_ROUTE, m.ask_route.length = 0);
+	REFUSED(WORKER_ASK_ROUTE, m.ask_route.length = 14); /* the rest is not zero */
+	REFUSED(WORKER_ASK_ROUTE, m.ask_route.length = 16); /* a NUL in it */
+	REFUSED(WORKER_ASK_ROUTE, m.ask_route.length = WORKER_NAME_MAX + 1);
+	REFUSED(WORKER_ASK_ROUTE, m.ask_route.length = UINT16_MAX);
+	REFUSED(WORKER_ASK_ROUTE, m.ask_route.host[0] = 'A');
+	REFUSED(WORKER_ASK_ROUTE, m.ask_route.host[WORKER_NAME_MAX + 2] = 'x');
+	REFUSED(WORKER_PROBE, m.header.id = 1);
+	REFUSED(WORKER_PROBE, m.probe.route = INFERENCE_ROUTES_MAX);
+	REFUSED(WORKER_PROBE, m.probe.route = UINT32_MAX);
+	REFUSED(WORKER_PROBE, m.probe.pad = 1);
+
+	for (size_t i = 0; i < 2; i++) {
+		static const char *const address[] = {"127.0.0.1", "2001:db8::1"};
+
+		memset(n.ask_route.host, 0, sizeof(n.ask_route.host));
+		n.ask_route.length = (uint16_t)strlen(address[i]);
+		memcpy(n.ask_route.host, address[i], n.ask_route.length);
+		assert_int_equal(read_as(WORKER_FROM_WORKER, &n, len), 0);
+		n.ask_route.host[0] = 'x';
+		assert_int_equal(read_as(WORKER_FROM_WORKER, &n, len), -EBADMSG);
+	}
 }
 
 static void a_certificate_is_one(void **state)
@@ -512,6 +554,7 @@ int main(void)
 		cmocka_unit_test(the_size_is_exact),
 		cmocka_unit_test(fields_are_checked),
 		cmocka_unit_test(proxied_connections_are_checked),
+		cmocka_unit_test(routes_are_checked),
 		cmocka_unit_test(a_certificate_is_one),
 		cmocka_unit_test(names_are_canonical),
 		cmocka_unit_test_setup_teardown(descriptors_ride_along, make_pair, close_pair),

@@ -3,6 +3,7 @@
 
 #include "common/event_name.h"
 #include "common/event_reason.h"
+#include "common/inference.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -172,8 +173,12 @@ static void decode_endpoint(const struct event_context *ctx, struct event *e)
 	/* An index means something only in the policy that it is an index into. */
 	if (!ctx->policy || e->raw.generation != ctx->generation)
 		return;
-	if (e->raw.endpoint >= ctx->policy->n_endpoints)
+	if (e->raw.endpoint >= ctx->policy->n_endpoints) {
+		/* The supervisor adds one behind the policy's own: policy_inference.h. */
+		if (e->raw.endpoint != OS_EVENT_NO_ENDPOINT && !strcmp(e->host, INFERENCE_HOST))
+			snprintf(e->rule, sizeof(e->rule), "%s", INFERENCE_HOST);
 		return;
+	}
 	endpoint = ctx->policy->endpoints[e->raw.endpoint];
 	if (!e->host[0] && !endpoint->host_is_address && !endpoint->host_is_wildcard)
 		snprintf(e->host, sizeof(e->host), "%s", endpoint->host);

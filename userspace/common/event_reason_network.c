@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/event_name.h"
 #include "common/event_reason.h"
+#include "common/inference.h"
 
 #include <netinet/in.h>
 #include <string.h>
@@ -135,6 +136,18 @@ static void name_reason(struct text *t, const struct event *e)
 	text_add(t, " would");
 }
 
+/* Asked for where there is none, or at another port than its one. */
+static void inference_reason(struct text *t, const struct event *e)
+{
+	add_host(t, e);
+	if (e->raw.reason == OS_REASON_NAME)
+		text_add(t, " is the host for models, and none is configured here: `openshell run "
+			    "--inference` says which");
+	else
+		text_add(t, " is the host for models, and only https://" INFERENCE_HOST
+			    " leads to them: TCP, port 443");
+}
+
 void event_reason_network(const struct event *event, struct text *t)
 {
 	if (event->raw.port == EVENT_PORT_DNS && (event->raw.reason == OS_REASON_NO_ENDPOINT ||
@@ -143,6 +156,11 @@ void event_reason_network(const struct event *event, struct text *t)
 			    "names; a rule of network_policies with the host and port that are "
 			    "wanted changes that, and `openshell run --learn` finds out which "
 			    "they are");
+		return;
+	}
+	if (!strcmp(event->host, INFERENCE_HOST) && !event->limited &&
+	    event->raw.reason != OS_REASON_CHANGED) {
+		inference_reason(t, event);
 		return;
 	}
 	switch (event->raw.reason) {

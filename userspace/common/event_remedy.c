@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/event_name.h"
+#include "common/inference.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -84,6 +85,12 @@ static void path_remedies(const struct event *e, struct remedies *r)
 	object_remedies(e, r);
 }
 
+/* It needs no rule, and none may speak of it. */
+static bool is_reserved(const struct event *e)
+{
+	return !strcmp(e->host, INFERENCE_HOST);
+}
+
 /*
  * True if a rule could admit what was tried. The stand-in of a name that is not known any more is
  * nothing that a rule could list.
@@ -92,7 +99,7 @@ static bool is_grantable(const struct event *e)
 {
 	const uint8_t *target = event_is_rewritten(e) ? e->raw.real : e->raw.address;
 
-	if (e->exe_state != EVENT_PATH_FULL || !e->raw.port)
+	if (e->exe_state != EVENT_PATH_FULL || !e->raw.port || is_reserved(e))
 		return false;
 	if (!e->host[0] && event_address_is_synthetic(e->raw.address))
 		return false;
@@ -114,7 +121,7 @@ static void network_remedies(const struct event *e, struct remedies *r)
 			return;
 		break;
 	case OS_REASON_NAME:
-		if (e->host[0] && !e->limited && e->exe_state == EVENT_PATH_FULL)
+		if (e->host[0] && !e->limited && e->exe_state == EVENT_PATH_FULL && !is_reserved(e))
 			add(r, EVENT_REMEDY_NAME, 0, "", false);
 		return;
 	default:

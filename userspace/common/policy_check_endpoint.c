@@ -2,6 +2,7 @@
 #include "common/policy_address.h"
 #include "common/policy_check.h"
 #include "common/cleanup.h"
+#include "common/inference.h"
 #include "common/policy_host.h"
 
 #include <errno.h>
@@ -30,6 +31,11 @@ static void check_host(const struct policy_string *host, bool *ret_private,
 		*ret_private = policy_cidr_is_private(&address);
 		return;
 	}
+	/* A wildcard may be around it, and never means it: names_index.c, l7.c. */
+	if (!strcmp(canonical, INFERENCE_HOST))
+		policy_error(diag, host->at, "endpoint.reserved",
+			     "host '" INFERENCE_HOST "' is reserved for models and needs no rule: "
+			     "`openshell run --inference` says which");
 	if (!strcmp(canonical, "localhost") ||
 	    (strlen(canonical) > 10 && !strcmp(canonical + strlen(canonical) - 10, ".localhost")))
 		policy_warning(diag, host->at, "endpoint.localhost",

@@ -69,6 +69,7 @@ bool policy_is_proxied(const PB(CompiledPolicy) * policy, const PB(Endpoint) * e
 	case PB_ENUM(PROTOCOL__PROTOCOL_GRAPHQL):
 	case PB_ENUM(PROTOCOL__PROTOCOL_MCP):
 	case PB_ENUM(PROTOCOL__PROTOCOL_JSON_RPC):
+	case PB_ENUM(PROTOCOL__PROTOCOL_INFERENCE):
 		return true;
 	default:
 		break;

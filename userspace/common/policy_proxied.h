@@ -11,8 +11,9 @@
 #include <stdbool.h>
 
 /*
- * True for protocols that the proxy reads (rest, websocket, graphql, mcp, json-rpc), and for an
- * endpoint some of whose hosts a middleware selects, unless `tls: skip` forbids to look.
+ * True for protocols that the proxy reads (rest, websocket, graphql, mcp, json-rpc) or answers
+ * itself (inference), and for an endpoint some of whose hosts a middleware selects, unless `tls:
+ * skip` forbids to look.
  */
 bool policy_is_proxied(const Openshell__Compiled__V1__CompiledPolicy *policy,
 		       const Openshell__Compiled__V1__Endpoint *endpoint);

@@ -3,6 +3,7 @@
 
 #include "abi.h"
 #include "common/cleanup.h"
+#include "common/inference.h"
 #include "common/policy_address.h"
 
 #include <errno.h>
@@ -30,6 +31,8 @@ _Static_assert(sizeof(struct worker_origin) == 88 + WORKER_NAME_MAX + 3 + WORKER
 	       "no hidden padding");
 _Static_assert(sizeof(struct worker_ask_upstream) == 32, "no hidden padding");
 _Static_assert(sizeof(struct worker_upstream) == 40, "no hidden padding");
+_Static_assert(sizeof(struct worker_ask_route) == 12 + WORKER_NAME_MAX + 3, "no hidden padding");
+_Static_assert(sizeof(struct worker_probe) == 16, "no hidden padding");
 _Static_assert(sizeof(struct worker_ca) == 12 + WORKER_CA_MAX, "no hidden padding");
 _Static_assert(sizeof(((struct worker_origin *)0)->rules) == sizeof(struct os_rule_mask),
 	       "as the kernel has them");
@@ -244,6 +247,18 @@ static bool check_upstream(const union worker_message *m)
 	}
 }
 
+static bool check_ask_route(const union worker_message *m)
+{
+	const struct worker_ask_route *ask = &m->ask_route;
+
+	return ask->port && is_host(ask->host, ask->length, sizeof(ask->host));
+}
+
+static bool check_probe(const union worker_message *m)
+{
+	return !m->header.id && m->probe.route < INFERENCE_ROUTES_MAX && !m->probe.pad;
+}
+
 /*
  * One DER SEQUENCE that is as long as is said, ITU-T X.690 section 8.1: enough to keep it apart
  * from what would be something else in a file of certificates. Nobody here reads more of it.
@@ -302,6 +317,9 @@ static const struct kind {
 	{WORKER_ORIGIN, sizeof(struct worker_origin), RECEIVER(WORKER_TO_WORKER), check_origin},
 	{WORKER_UPSTREAM, sizeof(struct worker_upstream), RECEIVER(WORKER_TO_WORKER),
 	 check_upstream},
+	{WORKER_ASK_ROUTE, sizeof(struct worker_ask_route), RECEIVER(WORKER_FROM_WORKER),
+	 check_ask_route},
+	{WORKER_PROBE, sizeof(struct worker_probe), RECEIVER(WORKER_TO_WORKER), check_probe},
 	{WORKER_LOOKUP, sizeof(struct worker_lookup), RECEIVER(WORKER_TO_RESOLVER), check_lookup},
 	{WORKER_FOUND, sizeof(struct worker_found), RECEIVER(WORKER_FROM_RESOLVER), check_found},
 };

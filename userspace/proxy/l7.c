@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/l7_internal.h"
 
+#include "common/inference.h"
 #include "common/policy_host.h"
+#include "common/policy_inference.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -121,6 +123,7 @@ struct selection {
 	const struct l7 *l7;
 	const char *host;
 	uint16_t port;
+	bool inference; /* it is the host that only the supervisor's own endpoint means */
 	const struct os_rule_mask *rules;
 	struct l7_set *set;
 };
@@ -129,7 +132,8 @@ static int add(const struct selection *selection, const struct l7_endpoint *endp
 {
 	struct l7_set *set = selection->set;
 
-	if (!has_port(endpoint, selection->port) || !has_binary(endpoint, selection->rules))
+	if (policy_is_inference(endpoint->policy) != selection->inference ||
+	    !has_port(endpoint, selection->port) || !has_binary(endpoint, selection->rules))
 		return 0;
 	if (set->count == L7_ENDPOINTS_MAX)
 		return -E2BIG;
@@ -182,7 +186,14 @@ int l7_select(const struct l7 *l7, const char *host, uint16_t port,
 	      const struct os_rule_mask *rules, struct l7_set *ret_set)
 {
 	struct l7_set set = {.l7 = l7};
-	const struct selection selection = {l7, host, port, rules, &set};
+	const struct selection selection = {
+		.l7 = l7,
+		.host = host,
+		.port = port,
+		.inference = !strcmp(host, INFERENCE_HOST),
+		.rules = rules,
+		.set = &set,
+	};
 	struct policy_cidr address;
 	int r;
 
@@ -319,6 +330,10 @@ static void judge_endpoint(const struct l7_endpoint *endpoint, struct l7_questio
 			l7_judge_graphql(endpoint, question, answer);
 		else
 			l7_judge_rpc(endpoint, question, answer);
+		return;
+	case PB_ENUM(PROTOCOL__PROTOCOL_INFERENCE):
+		l7_deny(answer, NULL, "%s is answered here, and no rule admits more",
+			endpoint->policy->rule);
 		return;
 	default:
 		l7_deny(answer, NULL, "%s is for protocol %s, and this is HTTP",

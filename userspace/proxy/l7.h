@@ -40,7 +40,8 @@ struct l7_set {
 /*
  * Those whose host (@host: canonical name, or the canonical text of an address) and @port match,
  * and whose binary set is in @rules. -ENOENT: none; -E2BIG: more than L7_ENDPOINTS_MAX.
- * Also for endpoints without L7 (L4 ones that a middleware sends here): they admit every request.
+ * Also for endpoints without L7: L4 ones that a middleware sends here admit every request, and that
+ * of inference.local, which no other endpoint names, admits none: it is answered before.
  */
 int l7_select(const struct l7 *l7, const char *host, uint16_t port,
 	      const struct os_rule_mask *rules, struct l7_set *ret_set);
@@ -57,7 +58,7 @@ enum l7_outcome {
 struct l7_verdict {
 	enum l7_outcome outcome;
 	const char *policy;   /* key of the rule whose endpoint decided; the policy's */
-	const char *protocol; /* "rest", "websocket", "graphql", "mcp", "json-rpc", "tcp" */
+	const char *protocol; /* "rest", "websocket", "graphql", "mcp", "json-rpc", "tcp", "inference" */
 	uint32_t endpoint;    /* index into CompiledPolicy.endpoints */
 	uint32_t body_max;    /* L7_NEED_BODY: bytes; for a longer one l7_body_too_long() */
 	char rule[160];	      /* the rule that decided, for people: "deny GET /admin", or "" */

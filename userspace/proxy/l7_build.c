@@ -182,6 +182,12 @@ static void note_kinds(struct l7_endpoint *endpoint)
 		endpoint->reads_operations |= endpoint->deny[i].operation > 0;
 }
 
+static bool has_no_rules(const PB(Endpoint) * endpoint)
+{
+	return endpoint->protocol == PB_ENUM(PROTOCOL__PROTOCOL_TCP) ||
+	       endpoint->protocol == PB_ENUM(PROTOCOL__PROTOCOL_INFERENCE);
+}
+
 int l7_endpoint_build(struct arena *arena, const PB(CompiledPolicy) * policy, uint32_t index,
 		      struct l7_endpoint *ret_endpoint, struct error *err)
 {
@@ -196,8 +202,8 @@ int l7_endpoint_build(struct arena *arena, const PB(CompiledPolicy) * policy, ui
 
 	if (message->binary_set >= OS_RULE_SETS)
 		return refuse(&build, -EINVAL, "a set of binaries that there cannot be");
-	if (message->protocol > PB_ENUM(PROTOCOL__PROTOCOL_SQL) ||
-	    !message->l7 != (message->protocol == PB_ENUM(PROTOCOL__PROTOCOL_TCP)))
+	if (message->protocol > PB_ENUM(PROTOCOL__PROTOCOL_INFERENCE) ||
+	    !message->l7 != has_no_rules(message))
 		return refuse(&build, -EINVAL, "a protocol that its rules do not fit");
 	r = build_cidrs(&build, &endpoint);
 	if (!r && endpoint.has_path)

@@ -40,7 +40,7 @@ const char *l7_access_text(PB(Access) access)
 const char *l7_protocol_text(PB(Protocol) protocol)
 {
 	static const char *const texts[] = {"tcp", "rest",     "websocket", "graphql",
-					    "mcp", "json-rpc", "sql"};
+					    "mcp", "json-rpc", "sql",	    "inference"};
 
 	return (size_t)protocol < ARRAY_LEN(texts) ? texts[protocol] : "unknown";
 }

@@ -2,6 +2,7 @@
 #include "supervisor/names_internal.h"
 
 #include "common/cleanup.h"
+#include "common/inference.h"
 
 #include <errno.h>
 #include <string.h>
@@ -47,6 +48,11 @@ void names_listen(struct names *names, void (*forbidden)(void *arg, const char *
 {
 	names->forbidden = forbidden;
 	names->arg = arg;
+}
+
+bool names_is_ours(const char *text)
+{
+	return !strcmp(text, INFERENCE_HOST);
 }
 
 bool names_wanted(const PB(CompiledPolicy) * policy)
@@ -137,9 +143,10 @@ int names_write(struct names *names, uint32_t generation, const PB(CompiledPolic
 		return r;
 	}
 	for (size_t i = 0; i < names->table.len; i++) {
-		names->table.name[i].admitted = names->audit;
-		names->table.name[i].entered = false;
-		names->table.name[i].told = false;
+		struct name *name = &names->table.name[i];
+
+		name->admitted = names->audit && !names_is_ours(name->text);
+		name->entered = name->told = false;
 	}
 	for (size_t i = 0; i < keys.len; i++) {
 		struct name *name = names_table_at(&names->table, keys.item[i].number);

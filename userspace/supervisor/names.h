@@ -81,7 +81,8 @@ enum names_next {
 
 /*
  * @now: CLOCK_BOOTTIME, ns. Fills @ret_answer but for its header. @length and @name as
- * worker_name_check() wants them (checked again here).
+ * worker_name_check() wants them (checked again here). inference.local is never looked up: it has a
+ * synthetic address where the policy has its endpoint (policy_inference.h).
  */
 enum names_next names_ask(struct names *names, const char *name, size_t length, uint64_t now,
 			  struct worker_name *ret_answer);

@@ -43,7 +43,7 @@ static enum worker_name_status number_name(struct names *names, const char *text
 	if (names_index_find(&names->index, text, &names->ports))
 		return WORKER_NAME_FAILED;
 	/* Before the first policy nothing is admitted, audited or not. */
-	if (!names->now.generation || (!names->ports.len && !names->audit))
+	if (!names->now.generation || (!names->ports.len && (!names->audit || names_is_ours(text))))
 		return WORKER_NAME_REFUSED;
 	if (names->table.wildcards >= NAMES_WILDCARD_MAX || names->table.len >= NAMES_MAX ||
 	    !take_credit(names, now))
@@ -152,6 +152,10 @@ enum names_next names_ask(struct names *names, const char *text, size_t length, 
 		       status == WORKER_NAME_LIMITED ? NAMES_TTL_MIN : RETRY_SECONDS);
 		return NAMES_ANSWER;
 	}
+	if (names_is_ours(name->text)) {
+		answer_found(ret_answer, name, WORKER_NAME_HAS_IPV4, NAMES_TTL_MAX);
+		return NAMES_ANSWER;
+	}
 	if (name->status == NAMES_UNKNOWN || now >= name->fresh)
 		return NAMES_LOOK_UP;
 	if (name->status == NAMES_FOUND) {
@@ -251,7 +255,7 @@ int names_found(struct names *names, const char *text, size_t length,
 	if (worker_name_check(text, length))
 		return -ENOENT;
 	name = names_table_find(&names->table, text, length);
-	if (!name || !name->admitted)
+	if (!name || !name->admitted || names_is_ours(name->text))
 		return -ENOENT;
 	ttl = found->ttl < NAMES_TTL_MIN   ? NAMES_TTL_MIN
 	      : found->ttl > NAMES_TTL_MAX ? NAMES_TTL_MAX

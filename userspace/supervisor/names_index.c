@@ -2,7 +2,9 @@
 #include "supervisor/names_index.h"
 
 #include "common/cleanup.h"
+#include "common/inference.h"
 #include "common/policy_host.h"
+#include "common/policy_inference.h"
 #include "common/policy_proxied.h"
 #include "common/worker_protocol.h"
 
@@ -47,6 +49,7 @@ static int add(struct names_index *index, const PB(CompiledPolicy) * policy, uin
 		.index = number,
 		.set = endpoint->binary_set,
 		.proxied = policy_is_proxied(policy, endpoint),
+		.inference = policy_is_inference(endpoint),
 		.ports = endpoint->ports,
 		.ports_len = endpoint->n_ports,
 		.allowed = allowed,
@@ -138,6 +141,7 @@ static int add_port(struct names_ports *ports, uint16_t port, const struct names
 static int add_key(const struct names_index *index, const char *key, const char *name,
 		   struct names_ports *ports)
 {
+	const bool inference = !strcmp(name, INFERENCE_HOST);
 	size_t low = 0, high = index->len;
 
 	while (low < high) {
@@ -151,7 +155,7 @@ static int add_key(const struct names_index *index, const char *key, const char 
 	for (; low < index->len && !strcmp(index->endpoint[low].key, key); low++) {
 		const struct names_endpoint *endpoint = &index->endpoint[low];
 
-		if (!policy_host_match(endpoint->host, name))
+		if (endpoint->inference != inference || !policy_host_match(endpoint->host, name))
 			continue;
 		for (size_t p = 0; p < endpoint->ports_len; p++)
 			if (add_port(ports, (uint16_t)endpoint->ports[p], endpoint))

@@ -20,6 +20,7 @@ struct names_endpoint {
 	const char *key;  /* into host: all of it, or what follows the last label with a star */
 	bool wildcard;
 	bool proxied;	/* what is said there decides: policy_proxied.h */
+	bool inference; /* inference.local itself: policy_inference.h */
 	uint32_t index; /* in CompiledPolicy.endpoints */
 	uint32_t set;	/* the rule's bit */
 	const uint32_t *ports;
@@ -58,8 +59,9 @@ int names_index_build(const Openshell__Compiled__V1__CompiledPolicy *policy,
 		      struct names_index *ret_index, struct error *err);
 
 /*
- * Every port of every endpoint that names @name, which is canonical. Reuses @ports's memory;
- * -ENOMEM leaves it empty.
+ * Every port of every endpoint that names @name, which is canonical. The name inference.local is
+ * named by the supervisor's own endpoint alone, whatever wildcards there are. Reuses @ports's
+ * memory; -ENOMEM leaves it empty.
  */
 int names_index_find(const struct names_index *index, const char *name, struct names_ports *ports);
 

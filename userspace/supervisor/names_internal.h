@@ -40,6 +40,12 @@ struct names {
 
 extern const struct names_addresses names_no_addresses;
 
+/*
+ * True for inference.local, which is nowhere but in the proxy: it has a synthetic address where the
+ * policy has its endpoint, and is looked up for nobody, audit mode included.
+ */
+bool names_is_ours(const char *text);
+
 /* Its last addresses; none is not NULL. */
 const struct names_addresses *names_addresses_of(const struct name *name);
 struct names_maps names_maps_of(const struct names *names, uint32_t generation);

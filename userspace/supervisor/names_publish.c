@@ -20,7 +20,8 @@ const struct names_addresses *names_addresses_of(const struct name *name)
 int names_publish_keys(struct names *names, struct names_keys *keys, const struct name *name)
 {
 	const struct names_ports *ports = &names->ports;
-	int r = names->audit ? names_keys_add(keys, name->number, 0) : 0;
+	bool every_port = names->audit && !names_is_ours(name->text);
+	int r = every_port ? names_keys_add(keys, name->number, 0) : 0;
 
 	for (size_t i = 0; !r && i < ports->len; i += names_ports_group(ports, i))
 		r = names_keys_add(keys, name->number, ports->item[i].port);

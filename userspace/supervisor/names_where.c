@@ -52,7 +52,7 @@ int names_where(struct names *names, const uint8_t *asked, uint16_t port, uint64
 	size_t at, len;
 	uint32_t valid;
 
-	if (!name || !name->admitted ||
+	if (!name || !name->admitted || names_is_ours(name->text) ||
 	    names_index_find(&names->index, name->text, &names->ports) ||
 	    !find_group(names, port, &at, &len))
 		return -EPERM;
