@@ -23,7 +23,11 @@ static void check(const struct worker_record *record)
 	    memchr(record->text[WORKER_RECORD_PATH].data, '?',
 		   record->text[WORKER_RECORD_PATH].size))
 		__builtin_trap();
-	if (record->kind < 1 || record->kind > 4 || record->verdict > 3 || record->scheme > 3)
+	if (record->kind < 1 || record->kind > 5 || record->verdict > 3 || record->scheme > 3)
+		__builtin_trap();
+	if (record->kind != WORKER_RECORD_INFERENCE &&
+	    (record->flags || record->first_byte || record->tokens_in || record->tokens_out ||
+	     record->text[WORKER_RECORD_ROUTE].size || record->text[WORKER_RECORD_ASKED].size))
 		__builtin_trap();
 }
 

@@ -45,6 +45,27 @@ static struct worker_record make(void)
 	};
 }
 
+static struct worker_record make_inference(void)
+{
+	struct worker_record record = make();
+
+	record.kind = WORKER_RECORD_INFERENCE;
+	record.verdict = WORKER_RECORD_ALLOWED;
+	record.status = 200;
+	record.first_byte = 8;
+	record.tokens_in = 9;
+	record.tokens_out = UINT32_MAX;
+	record.flags = WORKER_RECORD_STREAM | WORKER_RECORD_TOKENS | WORKER_RECORD_FAILOVER;
+	record.text[WORKER_RECORD_HOST] = text("inference.local");
+	record.text[WORKER_RECORD_PATH] = text("/v1/chat/completions");
+	record.text[WORKER_RECORD_PROTOCOL] = text("chat_completions");
+	record.text[WORKER_RECORD_ROUTE] = text("fast");
+	record.text[WORKER_RECORD_PROVIDER] = text("openai");
+	record.text[WORKER_RECORD_MODEL] = text("gpt-4o-mini");
+	record.text[WORKER_RECORD_ASKED] = text("gpt-5");
+	return record;
+}
+
 static int begin(void **state)
 {
 	memset(&records, 0, sizeof(records));
@@ -73,9 +94,20 @@ static bool text_is(const struct worker_record *record, enum worker_record_text 
 	       !memcmp(record->text[which].data, string, strlen(string));
 }
 
+static void same(const struct worker_record *got, const struct worker_record *told)
+{
+	assert_memory_equal(got, told, offsetof(struct worker_record, text));
+	for (int i = 0; i < WORKER_RECORD_TEXT_COUNT; i++) {
+		assert_int_equal(got->text[i].size, told->text[i].size);
+		if (got->text[i].size)
+			assert_memory_equal(got->text[i].data, told->text[i].data,
+					    got->text[i].size);
+	}
+}
+
 static void what_is_told_arrives(void **state)
 {
-	const struct worker_record one = make();
+	const struct worker_record one = make(), three = make_inference();
 	struct worker_record two = one, got;
 	struct worker_records_reader reader;
 	size_t size;
@@ -88,6 +120,7 @@ static void what_is_told_arrives(void **state)
 	assert_int_equal(worker_records_flush(&records, -1), 0);
 	assert_true(worker_records_add(&records, &one));
 	assert_true(worker_records_add(&records, &two));
+	assert_true(worker_records_add(&records, &three));
 	assert_true(worker_records_pending(&records));
 	size = sent();
 	assert_false(worker_records_pending(&records));
@@ -95,14 +128,11 @@ static void what_is_told_arrives(void **state)
 	assert_int_equal(worker_records_read(batch, size, &reader), 0);
 	assert_int_equal(reader.lost, 0);
 	assert_int_equal(worker_records_next(&reader, &got), 1);
-	assert_memory_equal(&got, &one, offsetof(struct worker_record, text));
-	for (int i = 0; i < WORKER_RECORD_TEXT_COUNT; i++) {
-		assert_int_equal(got.text[i].size, one.text[i].size);
-		if (got.text[i].size)
-			assert_memory_equal(got.text[i].data, one.text[i].data, got.text[i].size);
-	}
+	same(&got, &one);
 	assert_int_equal(worker_records_next(&reader, &got), 1);
-	assert_memory_equal(&got, &two, offsetof(struct worker_record, text));
+	same(&got, &two);
+	assert_int_equal(worker_records_next(&reader, &got), 1);
+	same(&got, &three);
 	assert_int_equal(worker_records_next(&reader, &got), 0);
 	assert_int_equal(worker_records_next(&reader, &got), 0);
 }
@@ -134,7 +164,7 @@ static void a_query_is_never_told(void **state)
 static void texts_are_cut(void **state)
 {
 	static char long_text[8192];
-	struct worker_record record = make(), got;
+	struct worker_record record = make_inference(), got;
 	struct worker_records_reader reader;
 	size_t size;
 
@@ -148,6 +178,8 @@ static void texts_are_cut(void **state)
 	assert_int_equal(got.text[WORKER_RECORD_PATH].size, 1024);
 	assert_int_equal(got.text[WORKER_RECORD_METHOD].size, 32);
 	assert_int_equal(got.text[WORKER_RECORD_REASON].size, 512);
+	assert_int_equal(got.text[WORKER_RECORD_ROUTE].size, 64);
+	assert_int_equal(got.text[WORKER_RECORD_ASKED].size, 128);
 }
 
 static void what_does_not_fit_is_counted(void **state)
@@ -229,7 +261,7 @@ static void refused(size_t size, size_t offset, size_t bytes, uint64_t value)
 static void another_batch_is_refused(void **state)
 {
 	const struct worker_record record = make();
-	const size_t fixed = WORKER_RECORDS_HEAD, length = fixed + 60;
+	const size_t fixed = WORKER_RECORDS_HEAD, length = fixed + 72;
 	size_t size;
 
 	assert_true(worker_records_add(&records, &record));
@@ -242,15 +274,18 @@ static void another_batch_is_refused(void **state)
 	refused(size, 8, 4, 3); /* and one more */
 	refused(size, 8, 4, UINT32_MAX);
 	refused(size, 12, 4, size - 1);
-	refused(size, fixed + 56, 1, 0); /* the kind */
-	refused(size, fixed + 56, 1, 5);
-	refused(size, fixed + 56, 1, WORKER_RECORD_FINDING); /* which decides nothing */
-	refused(size, fixed + 57, 1, WORKER_RECORD_TOLD);    /* which is no request's */
-	refused(size, fixed + 57, 1, 4);
-	refused(size, fixed + 58, 1, 4);
-	refused(size, fixed + 59, 1, 1); /* padding */
-	refused(size, fixed + 52, 2, 99);
-	refused(size, fixed + 52, 2, 1000);
+	refused(size, fixed + 68, 1, 0); /* the kind */
+	refused(size, fixed + 68, 1, 6);
+	refused(size, fixed + 68, 1, WORKER_RECORD_FINDING); /* which decides nothing */
+	refused(size, fixed + 69, 1, WORKER_RECORD_TOLD);    /* which is no request's */
+	refused(size, fixed + 69, 1, 4);
+	refused(size, fixed + 70, 1, 4);
+	refused(size, fixed + 71, 1, WORKER_RECORD_STREAM); /* which is no request's */
+	refused(size, fixed + 64, 2, 99);
+	refused(size, fixed + 64, 2, 1000);
+	refused(size, fixed + 52, 4, 1); /* nor is a first byte, */
+	refused(size, fixed + 56, 4, 1); /* nor are tokens */
+	refused(size, fixed + 60, 4, 1);
 	refused(size, length, 2, 33);
 	refused(size, length, 2, UINT16_MAX);
 	refused(size, length + 2 * WORKER_RECORD_TEXT_COUNT, 2, 1); /* padding */
@@ -264,6 +299,31 @@ static void another_batch_is_refused(void **state)
 	assert_int_equal(reads(WORKER_RECORDS_HEAD), 0);
 }
 
+static void another_inference_is_refused(void **state)
+{
+	const size_t fixed = WORKER_RECORDS_HEAD;
+	struct worker_record record = make_inference();
+	size_t size;
+
+	assert_true(worker_records_add(&records, &record));
+	size = sent();
+	assert_int_equal(reads(size), 0);
+	refused(size, fixed + 68, 1, WORKER_RECORD_REQUEST); /* which has no tokens */
+	refused(size, fixed + 69, 1, WORKER_RECORD_AUDIT);
+	refused(size, fixed + 69, 1, WORKER_RECORD_TOLD);
+	refused(size, fixed + 71, 1, 1 << 4); /* no such flag */
+	refused(size, fixed + 71, 1, WORKER_RECORD_TOKENS | WORKER_RECORD_ESTIMATED);
+
+	/* Each of the texts is no other kind's. */
+	for (int i = WORKER_RECORD_ROUTE; i <= WORKER_RECORD_ASKED; i++) {
+		record = make();
+		record.text[i] = text("x");
+		assert_true(worker_records_add(&records, &record));
+		size = sent();
+		assert_int_equal(reads(size), -EBADMSG);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -272,6 +332,7 @@ int main(void)
 		cmocka_unit_test_setup(texts_are_cut, begin),
 		cmocka_unit_test_setup(what_does_not_fit_is_counted, begin),
 		cmocka_unit_test_setup(another_batch_is_refused, begin),
+		cmocka_unit_test_setup(another_inference_is_refused, begin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

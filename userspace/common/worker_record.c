@@ -17,16 +17,20 @@ struct batch {
 /* A record; its texts follow one after the other. */
 struct fixed {
 	uint64_t time, start_time, up, down;
-	uint32_t pid, ns_pid, endpoint, generation, microseconds;
+	uint32_t pid, ns_pid, endpoint, generation, microseconds, first_byte, tokens_in, tokens_out;
 	uint16_t status, port;
-	uint8_t kind, verdict, scheme, pad;
+	uint8_t kind, verdict, scheme, flags;
 	uint16_t length[WORKER_RECORD_TEXT_COUNT];
-	uint16_t pad2[5];
+	uint16_t pad[3];
 };
 
 _Static_assert(sizeof(struct batch) == WORKER_RECORDS_HEAD, "no hidden padding");
-_Static_assert(sizeof(struct fixed) == 60 + 2 * (WORKER_RECORD_TEXT_COUNT + 5),
+_Static_assert(sizeof(struct fixed) == 72 + 2 * (WORKER_RECORD_TEXT_COUNT + 3),
 	       "no hidden padding");
+
+#define FLAGS                                                                                      \
+	(WORKER_RECORD_STREAM | WORKER_RECORD_TOKENS | WORKER_RECORD_ESTIMATED |                   \
+	 WORKER_RECORD_FAILOVER)
 
 static const uint16_t longest[WORKER_RECORD_TEXT_COUNT] = {
 #define WORKER_RECORD_TEXT_MAX(id, name, max) [WORKER_RECORD_##id] = (max),
@@ -61,11 +65,15 @@ bool worker_records_add(struct worker_records *records, const struct worker_reco
 		.endpoint = record->endpoint,
 		.generation = record->generation,
 		.microseconds = record->microseconds,
+		.first_byte = record->first_byte,
+		.tokens_in = record->tokens_in,
+		.tokens_out = record->tokens_out,
 		.status = record->status,
 		.port = record->port,
 		.kind = record->kind,
 		.verdict = record->verdict,
 		.scheme = record->scheme,
+		.flags = record->flags,
 	};
 	size_t size = sizeof(fixed);
 	uint8_t *to;
@@ -143,16 +151,29 @@ int worker_records_read(const uint8_t *data, size_t size, struct worker_records_
 	return 0;
 }
 
+/* What only one kind has. */
+static bool check_inference(const struct fixed *fixed)
+{
+	const uint8_t counted = WORKER_RECORD_TOKENS | WORKER_RECORD_ESTIMATED;
+
+	if (fixed->kind == WORKER_RECORD_INFERENCE)
+		return fixed->verdict <= WORKER_RECORD_ALLOWED && !(fixed->flags & ~FLAGS) &&
+		       (fixed->flags & counted) != counted;
+	return !fixed->flags && !fixed->first_byte && !fixed->tokens_in && !fixed->tokens_out &&
+	       !fixed->length[WORKER_RECORD_ROUTE] && !fixed->length[WORKER_RECORD_PROVIDER] &&
+	       !fixed->length[WORKER_RECORD_MODEL] && !fixed->length[WORKER_RECORD_ASKED];
+}
+
 static bool check_fixed(const struct fixed *fixed)
 {
-	static const uint16_t zero[ARRAY_LEN(fixed->pad2)];
+	static const uint16_t zero[ARRAY_LEN(fixed->pad)];
 	bool told = fixed->kind == WORKER_RECORD_FINDING || fixed->kind == WORKER_RECORD_UPSTREAM;
 
-	if (fixed->kind < WORKER_RECORD_REQUEST || fixed->kind > WORKER_RECORD_UPSTREAM ||
+	if (fixed->kind < WORKER_RECORD_REQUEST || fixed->kind > WORKER_RECORD_INFERENCE ||
 	    fixed->verdict > WORKER_RECORD_TOLD || fixed->scheme > WORKER_RECORD_WSS ||
-	    fixed->pad || memcmp(fixed->pad2, zero, sizeof(zero)))
+	    memcmp(fixed->pad, zero, sizeof(zero)))
 		return false;
-	if (told != (fixed->verdict == WORKER_RECORD_TOLD))
+	if (told != (fixed->verdict == WORKER_RECORD_TOLD) || !check_inference(fixed))
 		return false;
 	if (fixed->status && (fixed->status < 100 || fixed->status > 999))
 		return false;
@@ -192,11 +213,15 @@ int worker_records_next(struct worker_records_reader *reader, struct worker_reco
 		.endpoint = fixed.endpoint,
 		.generation = fixed.generation,
 		.microseconds = fixed.microseconds,
+		.first_byte = fixed.first_byte,
+		.tokens_in = fixed.tokens_in,
+		.tokens_out = fixed.tokens_out,
 		.status = fixed.status,
 		.port = fixed.port,
 		.kind = fixed.kind,
 		.verdict = fixed.verdict,
 		.scheme = fixed.scheme,
+		.flags = fixed.flags,
 	};
 	for (size_t i = 0; i < WORKER_RECORD_TEXT_COUNT; i++) {
 		const uint8_t *text = reader->data + place;

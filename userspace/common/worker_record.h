@@ -31,7 +31,7 @@ enum worker_record_verdict {
 	WORKER_RECORD_TOLD = 3,	 /* nothing was decided: FINDING, UPSTREAM */
 };
 
-/* Bits of worker_record.flags, INFERENCE. */
+/* Bits of worker_record.flags, INFERENCE; never both TOKENS and ESTIMATED. */
 #define WORKER_RECORD_STREAM	(1u << 0) /* the response was a stream */
 #define WORKER_RECORD_TOKENS	(1u << 1) /* the response said how many tokens */
 #define WORKER_RECORD_ESTIMATED (1u << 2) /* it did not: they are a guess by size */
