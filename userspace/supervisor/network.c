@@ -287,7 +287,8 @@ static int write_names(struct network *network, uint32_t generation,
 
 /* What the worker gets when the generation is in force. */
 static int make_bundle(struct network *network, uint32_t generation,
-		       const PB(CompiledPolicy) * policy, struct error *err)
+		       const PB(CompiledPolicy) * policy,
+		       const Openshell__Worker__V1__Inference *inference, struct error *err)
 {
 	static const struct trust nobody_trusted = {.host = (char *)"", .extra = (char *)""};
 	const struct network_options *o = &network->options;
@@ -299,6 +300,7 @@ static int make_bundle(struct network *network, uint32_t generation,
 		.credentials_len = o->credentials_len,
 		.trust = o->trust && o->trust->host ? o->trust : &nobody_trusted,
 		.sandbox = o->name ? o->name : "",
+		.inference = inference,
 	};
 
 	network->bundle = safe_close(network->bundle);
@@ -402,7 +404,7 @@ int network_write(struct network *network, uint32_t generation, const PB(Compile
 	if (!r)
 		r = write_names(network, generation, policy, err);
 	if (!r)
-		r = make_bundle(network, generation, policy, err);
+		r = make_bundle(network, generation, policy, network->options.inference, err);
 	if (!r && tell_report(&binaries, findings))
 		r = error_set(err, -ENOMEM, "out of memory");
 	return r;
@@ -422,6 +424,27 @@ void network_undo(struct network *network, uint32_t generation)
 	network->undone = true;
 }
 
+static void give_bundle(struct network *network)
+{
+	if (!network->worker || network->bundle < 0)
+		return;
+	worker_set_routes(network->worker, network->options.inference);
+	worker_set_policy(network->worker, network->generation, TAKE_FD(network->bundle),
+			  network->bundle_size);
+}
+
+int network_set_inference(struct network *network,
+			  const Openshell__Worker__V1__Inference *inference, struct error *err)
+{
+	int r = make_bundle(network, network->generation, network->policy, inference, err);
+
+	if (r)
+		return r;
+	network->options.inference = inference;
+	give_bundle(network);
+	return 0;
+}
+
 void network_switched(struct network *network, uint32_t generation)
 {
 	uint32_t old = network->generation;
@@ -430,9 +453,7 @@ void network_switched(struct network *network, uint32_t generation)
 	network->policy = network->next;
 	network->next = NULL;
 	network->generation = generation;
-	if (network->worker && network->bundle >= 0)
-		worker_set_policy(network->worker, generation, TAKE_FD(network->bundle),
-				  network->bundle_size);
+	give_bundle(network);
 	if (network->worker)
 		worker_flush(network->worker);
 	if (!old)

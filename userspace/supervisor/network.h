@@ -40,6 +40,7 @@ struct network_options {
 	const struct trust *trust;
 	const Openshell__Worker__V1__Credential *const *credentials;
 	size_t credentials_len;
+	const Openshell__Worker__V1__Inference *inference; /* NULL; network_set_inference() later */
 	/* The proxy has another CA than network_ca() said. May be NULL. */
 	void (*ca_changed)(void *arg);
 	void *arg;
@@ -75,6 +76,14 @@ void network_undo(struct network *network, uint32_t generation);
 
 /* The written generation is in force since a moment: look for connections that it revokes. */
 void network_switched(struct network *network, uint32_t generation);
+
+/*
+ * inference.local does this from now on, under the policy that is in force; NULL: nothing. Borrowed
+ * until the next call or network_free(). On failure what was in force stays. Errors of
+ * worker_bundle_seal().
+ */
+int network_set_inference(struct network *network,
+			  const Openshell__Worker__V1__Inference *inference, struct error *err);
 
 /* No program looks at generation @old any more (slot_settle()): forget it. */
 void network_settled(struct network *network, uint32_t old);

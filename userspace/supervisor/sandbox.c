@@ -2,11 +2,13 @@
 #include "supervisor/sandbox.h"
 
 #include "common/cleanup.h"
+#include "common/policy.h"
 #include "supervisor/agent_trust.h"
 #include "supervisor/anchor.h"
 #include "supervisor/device.h"
 #include "supervisor/host_view.h"
 #include "supervisor/landlock.h"
+#include "supervisor/sandbox_inference.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -231,6 +233,7 @@ static int start_network(struct sandbox *sandbox, const struct sandbox_spec *spe
 		.trust = &sandbox->trust,
 		.credentials = spec->credentials,
 		.credentials_len = spec->credentials_len,
+		.inference = sandbox->inference,
 		.ca_changed = on_ca_changed,
 		.arg = sandbox,
 	};
@@ -250,10 +253,36 @@ static int copy(const char *from, char **to)
 	return from && !*to ? -ENOMEM : 0;
 }
 
-int sandbox_start(const struct kernel *kernel, const struct sandbox_spec *spec,
-		  struct sandbox **ret_sandbox, struct error *err)
+static struct sandbox *new_sandbox(const struct kernel *kernel, const struct sandbox_spec *spec,
+				   struct error *err)
 {
 	struct sandbox *sandbox = calloc(1, sizeof(*sandbox));
+
+	if (!sandbox) {
+		error_set(err, -ENOMEM, "out of memory");
+		return NULL;
+	}
+	sandbox->kernel = kernel;
+	sandbox->slot = SLOT_EMPTY;
+	sandbox->launch = LAUNCH_EMPTY;
+	sandbox->root_fd = -1;
+	sandbox->audit = spec->audit;
+	sandbox->gpu = spec->gpu;
+	sandbox->sink = spec->sink;
+	if (copy(spec->workdir, &sandbox->workdir) || copy(spec->terminal, &sandbox->terminal) ||
+	    copy(spec->name ? spec->name : spec->id, &sandbox->name)) {
+		error_set(err, -ENOMEM, "out of memory");
+	} else if (!sandbox_inference_init(sandbox, spec->inference, err)) {
+		return sandbox;
+	}
+	sandbox_free(sandbox);
+	return NULL;
+}
+
+/* @spec: with the policy as it is enforced. On failure the rest is the caller's to end. */
+static int start(struct sandbox *sandbox, const struct sandbox_spec *spec, struct error *err)
+{
+	const struct kernel *kernel = sandbox->kernel;
 	struct mount_plan mounts = {};
 	struct launch_spec launch = {
 		.argv = spec->argv,
@@ -272,20 +301,6 @@ int sandbox_start(const struct kernel *kernel, const struct sandbox_spec *spec,
 	_cleanup_close_ int ruleset = -1;
 	int r;
 
-	if (!sandbox)
-		return error_set(err, -ENOMEM, "out of memory");
-	sandbox->kernel = kernel;
-	sandbox->slot = SLOT_EMPTY;
-	sandbox->launch = LAUNCH_EMPTY;
-	sandbox->root_fd = -1;
-	sandbox->audit = spec->audit;
-	sandbox->gpu = spec->gpu;
-	sandbox->sink = spec->sink;
-	if (copy(spec->workdir, &sandbox->workdir) || copy(spec->terminal, &sandbox->terminal) ||
-	    copy(spec->name ? spec->name : spec->id, &sandbox->name)) {
-		r = error_set(err, -ENOMEM, "out of memory");
-		goto out;
-	}
 	r = choose_backend(sandbox, spec, err);
 	if (!r)
 		r = plan_view(sandbox, spec, &mounts, err);
@@ -313,6 +328,25 @@ int sandbox_start(const struct kernel *kernel, const struct sandbox_spec *spec,
 		sandbox->running = true;
 out:
 	mount_plan_free(&mounts);
+	return r;
+}
+
+int sandbox_start(const struct kernel *kernel, const struct sandbox_spec *spec,
+		  struct sandbox **ret_sandbox, struct error *err)
+{
+	_cleanup_policy_compiled_ Openshell__Compiled__V1__CompiledPolicy *with = NULL;
+	struct sandbox *sandbox = new_sandbox(kernel, spec, err);
+	struct sandbox_spec enforced = *spec;
+	int r;
+
+	if (!sandbox)
+		return -ENOMEM;
+	r = sandbox_inference_policy(sandbox, spec->policy, &with, err);
+	if (!r) {
+		if (with)
+			enforced.policy = with;
+		r = start(sandbox, &enforced, err);
+	}
 	if (r) {
 		sandbox_free(sandbox);
 		return r;
@@ -353,12 +387,20 @@ static int update_trust(struct sandbox *sandbox,
 int sandbox_update(struct sandbox *sandbox, const Openshell__Compiled__V1__CompiledPolicy *policy,
 		   const uint8_t *digest, struct error *err)
 {
+	_cleanup_policy_compiled_ Openshell__Compiled__V1__CompiledPolicy *with = NULL;
 	uint32_t old = sandbox->slot.generation;
 	struct resolved resolved = {};
 	int r = resolve(sandbox, policy, &resolved, err);
 
 	if (r)
 		return r;
+	r = sandbox_inference_policy(sandbox, policy, &with, err);
+	if (r) {
+		resolved_free(&resolved);
+		return r;
+	}
+	if (with)
+		policy = with;
 	if (!sandbox->kernel->lsm && !same_files(&sandbox->resolved, &resolved)) {
 		resolved_free(&resolved);
 		return error_set(err, -EOPNOTSUPP,
@@ -402,6 +444,7 @@ void sandbox_free(struct sandbox *sandbox)
 	safe_close(sandbox->root_fd);
 	sentences_free(&sandbox->findings);
 	trust_free(&sandbox->trust);
+	sandbox_inference_free(sandbox);
 	free(sandbox->workdir);
 	free(sandbox->terminal);
 	free(sandbox->name);

@@ -67,7 +67,10 @@ struct sandbox {
 	char *workdir, *terminal, *name;
 	bool audit, gpu;
 	struct trust trust;
-	bool ca_planned; /* the agent trusts the proxy's CA */
+	bool ca_planned;      /* the agent trusts the proxy's CA */
+	bool inference_local; /* its policies have the endpoint of inference.local */
+	Openshell__Worker__V1__Inference *inference; /* what that does; NULL = nothing */
+	uint64_t inference_revision;		     /* the last one given */
 	const struct network_sink *sink;
 };
 

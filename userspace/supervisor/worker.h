@@ -15,6 +15,7 @@
 #include "common/worker_record.h"
 #include "supervisor/kernel.h"
 #include "supervisor/names.h"
+#include "worker_bundle.pb-c.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -79,6 +80,19 @@ void worker_poll(struct worker *worker);
  * started later.
  */
 void worker_set_policy(struct worker *worker, uint32_t generation, int memfd, uint32_t size);
+
+/*
+ * Where the routes of inference.local lead, which the worker may ask to be connected to; NULL:
+ * nowhere. Before the policy that has them, so that none of its requests fails.
+ */
+void worker_set_routes(struct worker *worker, const Openshell__Worker__V1__Inference *inference);
+
+/*
+ * Let the worker try a route of the policy that it was given last: *ret_fd is a stream socket for
+ * one request to inference.local, without TLS. -EAGAIN: it cannot be told now, so worker_poll() and
+ * try again.
+ */
+int worker_probe(struct worker *worker, uint32_t route, int *ret_fd);
 
 /* The CA by which the proxy answers for servers, DER; NULL = the worker has none. */
 const struct worker_ca *worker_ca(const struct worker *worker);

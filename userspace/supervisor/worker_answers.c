@@ -99,7 +99,9 @@ static void answer_finally(struct worker *worker, struct question *question, con
 {
 	struct worker_name answer = {};
 
-	if (question->port)
+	if (question->host_length)
+		worker_route_finish(worker, question, now);
+	else if (question->port)
 		worker_upstream_finish(worker, question, now);
 	else if (names_ask(worker->options.names, name, length, now, &answer) == NAMES_ANSWER)
 		answer_name(worker, question, name, length, &answer);
@@ -132,6 +134,7 @@ static void look_up_host(struct worker *worker, uint64_t now)
 
 	worker_host_find(&found);
 	names_found(worker->options.names, NAMES_HOST, sizeof(NAMES_HOST) - 1, &found, now);
+	route_table_found(&worker->routes, NAMES_HOST, sizeof(NAMES_HOST) - 1, &found, now);
 }
 
 void worker_answers_look_up(struct worker *worker)
@@ -223,6 +226,7 @@ static int found(struct worker *worker, const struct worker_found *found, uint64
 	if (!lookup || !lookup->sent)
 		return -EBADMSG;
 	names_found(worker->options.names, lookup->name, lookup->length, found, now);
+	route_table_found(&worker->routes, lookup->name, lookup->length, found, now);
 	finish_lookup(worker, lookup, now, true);
 	return 0;
 }
@@ -241,6 +245,8 @@ int worker_answers_hear(struct worker *worker, struct worker_child *child,
 		return worker_origin_ask(worker, &message->ask_origin);
 	case WORKER_ASK_UPSTREAM:
 		return worker_upstream_ask(worker, &message->ask_upstream, now);
+	case WORKER_ASK_ROUTE:
+		return worker_route_ask(worker, &message->ask_route, now);
 	case WORKER_FOUND:
 		return found(worker, &message->found, now);
 	default:

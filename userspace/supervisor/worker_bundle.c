@@ -80,6 +80,7 @@ static int pack(const struct worker_bundle *bundle, struct secret *ret_packed)
 	message.n_credentials = bundle->credentials_len;
 	message.trust = (ProtobufCBinaryData){.data = (uint8_t *)trust, .len = strlen(trust)};
 	message.sandbox = (char *)bundle->sandbox;
+	message.inference = (PB(Inference) *)bundle->inference;
 	ret_packed->size = openshell__worker__v1__worker_bundle__get_packed_size(&message);
 	if (ret_packed->size > WORKER_BUNDLE_MAX)
 		return -E2BIG;

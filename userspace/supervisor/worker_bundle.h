@@ -22,6 +22,7 @@ struct worker_bundle {
 	size_t credentials_len;
 	const struct trust *trust;
 	const char *sandbox; /* its name */
+	const Openshell__Worker__V1__Inference *inference; /* NULL: nothing is configured */
 };
 
 /* -E2BIG past WORKER_BUNDLE_MAX; -ENOMEM; what memfd_create() says. */

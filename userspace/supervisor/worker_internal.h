@@ -2,10 +2,12 @@
 /*
  * The parts of worker.h's implementation: worker.c starts processes and listens to them,
  * worker_child.c has one process behind its channel, worker_answers.c what is asked and answered,
- * worker_proxied.c of that what concerns the proxy, worker_requests.c what it tells.
+ * worker_proxied.c of that what concerns the proxy, worker_route.c what concerns routes of
+ * inference.local, worker_requests.c what it tells.
  */
 #pragma once
 
+#include "supervisor/route_table.h"
 #include "supervisor/worker.h"
 #include "supervisor/worker_questions.h"
 #include "supervisor/worker_sockets.h"
@@ -63,6 +65,7 @@ struct worker {
 	struct worker_backoff zygote_backoff;
 	struct worker_child worker, resolver;
 	struct questions questions;
+	struct route_table routes;
 	int epoll, timer;
 	uint64_t alarm;	    /* what the timer is set to */
 	uint64_t next_tick; /* for what is looked at once a second */
@@ -157,12 +160,28 @@ void worker_answers_tick(struct worker *worker, uint64_t now);
 int worker_origin_ask(struct worker *worker, const struct worker_ask_origin *ask);
 int worker_upstream_ask(struct worker *worker, const struct worker_ask_upstream *ask, uint64_t now);
 
+void worker_upstream_answer(struct worker *worker, struct question *question,
+			    enum worker_upstream_status status, int error, const uint8_t *real);
+
+/* To the first of @addresses to which a connection is under way, but those that are @never. */
+void worker_upstream_connect(struct worker *worker, struct question *question,
+			     const struct names_addresses *addresses,
+			     bool (*never)(const uint8_t *address));
+
 /* What it waited for was looked up, or could not be. */
 void worker_upstream_finish(struct worker *worker, struct question *question, uint64_t now);
 void worker_upstream_failed(struct worker *worker, struct question *question);
 
 /* Send the policy if the worker does not have it; false: it has to wait, and so has the rest. */
 bool worker_policy_send(struct worker *worker);
+
+/* worker_route.c */
+
+/* -EBADMSG: it must not ask that. */
+int worker_route_ask(struct worker *worker, const struct worker_ask_route *ask, uint64_t now);
+
+/* What it waited for was looked up; worker_upstream_failed() if it could not be. */
+void worker_route_finish(struct worker *worker, struct question *question, uint64_t now);
 
 /* worker_requests.c */
 

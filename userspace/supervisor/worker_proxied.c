@@ -78,8 +78,8 @@ int worker_origin_ask(struct worker *worker, const struct worker_ask_origin *ask
 	return 0;
 }
 
-static void answer(struct worker *worker, struct question *question,
-		   enum worker_upstream_status status, int error, const uint8_t *real)
+void worker_upstream_answer(struct worker *worker, struct question *question,
+			    enum worker_upstream_status status, int error, const uint8_t *real)
 {
 	struct worker_upstream *upstream = &question->answer.upstream;
 
@@ -111,8 +111,9 @@ static bool is_proxied(const struct worker *worker, const struct question *quest
 }
 
 /* The first of @addresses to which a connection is under way; that the others fail is not told. */
-static void connect_first(struct worker *worker, struct question *question,
-			  const struct names_addresses *addresses)
+void worker_upstream_connect(struct worker *worker, struct question *question,
+			     const struct names_addresses *addresses,
+			     bool (*never)(const uint8_t *address))
 {
 	const uint8_t *tried = NULL;
 	int r = -EHOSTUNREACH;
@@ -121,20 +122,20 @@ static void connect_first(struct worker *worker, struct question *question,
 		const uint8_t *real = addresses->item[i];
 
 		/* It is we who connect, and the kernel's programs do not look at us. */
-		if (names_address_never(real))
+		if (never(real))
 			continue;
 		tried = real;
 		r = upstream_connect(real, question->port, &question->fd);
 		if (!r) {
-			answer(worker, question, WORKER_UPSTREAM_FOUND, 0, real);
+			worker_upstream_answer(worker, question, WORKER_UPSTREAM_FOUND, 0, real);
 			return;
 		}
 	}
 	if (tried)
-		answer(worker, question, WORKER_UPSTREAM_FAILED, r, tried);
+		worker_upstream_answer(worker, question, WORKER_UPSTREAM_FAILED, r, tried);
 	else
-		answer(worker, question, WORKER_UPSTREAM_SSRF, 0,
-		       addresses->len ? addresses->item[0] : NULL);
+		worker_upstream_answer(worker, question, WORKER_UPSTREAM_SSRF, 0,
+				       addresses->len ? addresses->item[0] : NULL);
 }
 
 /* False: its name has to be looked up first. */
@@ -144,7 +145,7 @@ static bool decide(struct worker *worker, struct question *question, uint64_t no
 	int r = 0;
 
 	if (!is_proxied(worker, question)) {
-		answer(worker, question, WORKER_UPSTREAM_DENIED, 0, NULL);
+		worker_upstream_answer(worker, question, WORKER_UPSTREAM_DENIED, 0, NULL);
 		return true;
 	}
 	memcpy(addresses.item[0], question->asked, sizeof(question->asked));
@@ -153,19 +154,19 @@ static bool decide(struct worker *worker, struct question *question, uint64_t no
 				&addresses);
 	switch (r) {
 	case 0:
-		connect_first(worker, question, &addresses);
+		worker_upstream_connect(worker, question, &addresses, names_address_never);
 		return true;
 	case -EINPROGRESS:
 		return false;
 	case -EPERM:
-		answer(worker, question, WORKER_UPSTREAM_DENIED, 0, NULL);
+		worker_upstream_answer(worker, question, WORKER_UPSTREAM_DENIED, 0, NULL);
 		return true;
 	case -EACCES:
-		answer(worker, question, WORKER_UPSTREAM_SSRF, 0,
-		       addresses.len ? addresses.item[0] : NULL);
+		worker_upstream_answer(worker, question, WORKER_UPSTREAM_SSRF, 0,
+				       addresses.len ? addresses.item[0] : NULL);
 		return true;
 	default:
-		answer(worker, question, WORKER_UPSTREAM_FAILED, r, NULL);
+		worker_upstream_answer(worker, question, WORKER_UPSTREAM_FAILED, r, NULL);
 		return true;
 	}
 }
@@ -205,7 +206,7 @@ void worker_upstream_finish(struct worker *worker, struct question *question, ui
 
 void worker_upstream_failed(struct worker *worker, struct question *question)
 {
-	answer(worker, question, WORKER_UPSTREAM_FAILED, -EAGAIN, NULL);
+	worker_upstream_answer(worker, question, WORKER_UPSTREAM_FAILED, -EAGAIN, NULL);
 }
 
 void worker_set_policy(struct worker *worker, uint32_t generation, int memfd, uint32_t size)

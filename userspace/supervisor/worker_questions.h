@@ -21,9 +21,12 @@ struct question {
 	uint32_t id;	       /* as the worker chose it */
 	uint16_t type;	       /* DNS QTYPE */
 	struct worker_peer peer;
-	/* WORKER_ASK_UPSTREAM; port 0: it is another question */
+	/* WORKER_ASK_UPSTREAM and _ROUTE; port 0: it is another question */
 	uint8_t asked[16];
 	uint16_t port;
+	/* WORKER_ASK_ROUTE; length 0: it is another question */
+	uint16_t host_length;
+	char host[WORKER_NAME_MAX + 3];
 	union worker_message answer; /* once it is known */
 	int fd;			     /* goes with the answer; -1 = none */
 };

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/sandbox_inference.h"
+
+#include "common/cleanup.h"
+#include "common/inference_message.h"
+#include "common/policy_inference.h"
+#include "supervisor/agent_trust.h"
+
+#include <errno.h>
+
+#define PB(name) Openshell__Worker__V1__##name
+
+static int copy(struct sandbox *sandbox, const PB(Inference) * inference,
+		PB(Inference) * *ret_inference, struct error *err)
+{
+	PB(Inference) *new = NULL;
+
+	if (inference && inference_message_copy(inference, &new))
+		return error_set(err, -ENOMEM, "out of memory");
+	if (new)
+		new->revision = ++sandbox->inference_revision;
+	*ret_inference = new;
+	return 0;
+}
+
+int sandbox_inference_init(struct sandbox *sandbox, const PB(Inference) * inference,
+			   struct error *err)
+{
+	return copy(sandbox, inference, &sandbox->inference, err);
+}
+
+void sandbox_inference_free(struct sandbox *sandbox)
+{
+	inference_message_free(sandbox->inference);
+}
+
+int sandbox_inference_policy(struct sandbox *sandbox,
+			     const Openshell__Compiled__V1__CompiledPolicy *policy,
+			     Openshell__Compiled__V1__CompiledPolicy **ret_policy,
+			     struct error *err)
+{
+	bool wanted = sandbox->inference || sandbox->inference_local;
+	int r;
+
+	*ret_policy = NULL;
+	if (!wanted && !agent_trust_wanted(policy))
+		return 0;
+	r = policy_with_inference(policy, ret_policy, err);
+	/* Nobody asked for it: such a policy is enforced as it is. */
+	if (r == -E2BIG && !wanted)
+		return 0;
+	sandbox->inference_local |= !r;
+	return r;
+}
+
+int sandbox_set_inference(struct sandbox *sandbox, const PB(Inference) * inference, bool verify,
+			  struct error *err)
+{
+	PB(Inference) *new = NULL;
+	int r;
+
+	if (!sandbox->inference_local || !sandbox->ca_planned)
+		return error_set(
+			err, -EOPNOTSUPP,
+			"this sandbox was started without inference.local, so its programs "
+			"do not trust what answers there: start it anew with --inference");
+	r = copy(sandbox, inference, &new, err);
+	if (r)
+		return r;
+	r = network_set_inference(sandbox->network, new, err);
+	if (r) {
+		inference_message_free(new);
+		return r;
+	}
+	inference_message_free(sandbox->inference);
+	sandbox->inference = new;
+	return 0;
+}
