@@ -36,9 +36,10 @@ $(WORKER_ROLES): $(BUILD)/obj/userspace/proxy/main.o $(BUILD)/libopenshell.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libopenshell.a $(PROXY_LDLIBS)
 
-$(BUILD)/tests/native/worker: $(BUILD)/obj/tests/native/worker.o \
-                              $(call worker_role,hostile names dns stage) $(BUILD)/libopenshell.a \
-                              | $(WORKER_ROLES)
+$(BUILD)/tests/native/worker $(BUILD)/tests/native/worker_inference: \
+	$(BUILD)/tests/native/%: $(BUILD)/obj/tests/native/%.o \
+	                         $(call worker_role,hostile names dns stage) \
+	                         $(BUILD)/libopenshell.a | $(WORKER_ROLES)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LDLIBS)
 

@@ -856,6 +856,49 @@ static void too_many(void)
 	names_free(names);
 }
 
+/* It is where the policy has its endpoint, with one port, and nowhere else in any mode. */
+static void inference_local(bool audit)
+{
+	const char *how = audit ? "audited: " : "";
+	struct policy *p = begin(0), *q = begin(1);
+	struct worker_name answer = {};
+	struct names_addresses addresses;
+	uint8_t asked[16] = {};
+	struct error err = {};
+	struct names *names;
+
+	add(p, "**.local", 443, 0, NULL);
+	add(p, "inference.local", 443, 1, NULL)->protocol =
+		OPENSHELL__COMPILED__V1__PROTOCOL__PROTOCOL_INFERENCE;
+	add(q, "**.local", 80, 0, NULL);
+	names = make(audit, 1, p);
+	ok(ask(names, "inference.local", &answer) == NAMES_ANSWER &&
+		   answer.status == WORKER_NAME_FOUND && answer.has == WORKER_NAME_HAS_IPV4,
+	   "%sinference.local has an address without a look-up, of IPv4 alone", how);
+	memset(asked + 10, 0xff, 2);
+	memcpy(asked + 12, answer.ipv4, 4);
+	ok(is(names_text(names, asked), "inference.local"), "%swhich is its own", how);
+	ok(rules(1, 1, 443) == 2 && verdict(1, 1, 443) == OS_VERDICT_PROXY,
+	   "%severybody of its set gets there by the proxy", how);
+	ok(!rules(1, 1, 80) && !rules(1, 1, 8443), "%sat one port", how);
+	ok(found(names, "inference.local", "192.0.2.1", 60) == -ENOENT &&
+		   is(where(1, 1, 443, false), "") && is(where(1, 1, 0, false), ""),
+	   "%sno resolver says where it is", how);
+	ok(names_where(names, asked, 443, now, &addresses) == -EPERM,
+	   "%sand nobody is connected to it", how);
+	ok(status(names, "x.inference.local") == -1, "%sother names are looked up", how);
+	ok(!names_write(names, 2, &q->compiled, &err) &&
+		   status(names, "inference.local") == WORKER_NAME_REFUSED && !rules(2, 1, 443) &&
+		   !rules(2, 1, 80),
+	   "%sanother policy does not have it, whatever its wildcards are", how);
+	names_free(names);
+	names = make(audit, 1, q);
+	ok(status(names, "inference.local") == WORKER_NAME_REFUSED,
+	   "%snor is it numbered because somebody asks", how);
+	names_free(names);
+	ok(entries() == 0, "%sand nothing is left", how);
+}
+
 int main(void)
 {
 	struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
@@ -866,6 +909,8 @@ int main(void)
 	}
 	setrlimit(RLIMIT_MEMLOCK, &unlimited);
 	make_maps(65536, 65536);
+	inference_local(false);
+	inference_local(true);
 	exact_names();
 	inspected_names();
 	lookups_that_fail();

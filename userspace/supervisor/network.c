@@ -33,6 +33,7 @@ struct network {
 	int bundle; /* of `next`, for the worker; -1 */
 	uint32_t bundle_size;
 	bool told_no_destroy;
+	bool quiet;  /* nothing but problems is told */
 	bool undone; /* parts of a generation may be left in the maps */
 };
 
@@ -62,9 +63,10 @@ static void tell(struct network *network, const char *fmt, ...)
 
 static void on_refused(void *arg, const struct worker_refusal *refusal)
 {
-	const struct network_sink *sink = sink_of(arg);
+	const struct network *network = arg;
+	const struct network_sink *sink = sink_of(network);
 
-	if (sink->refused)
+	if (sink->refused && !network->quiet)
 		sink->refused(sink->arg, refusal);
 }
 
@@ -89,9 +91,10 @@ static int on_origin(void *arg, const struct os_flow *flow, struct worker_origin
 
 static void on_request(void *arg, const struct worker_request *request)
 {
-	const struct network_sink *sink = sink_of(arg);
+	const struct network *network = arg;
+	const struct network_sink *sink = sink_of(network);
 
-	if (sink->request)
+	if (sink->request && !network->quiet)
 		sink->request(sink->arg, request);
 }
 
@@ -443,6 +446,16 @@ int network_set_inference(struct network *network,
 	network->options.inference = inference;
 	give_bundle(network);
 	return 0;
+}
+
+int network_probe(struct network *network, uint32_t route, int *ret_fd)
+{
+	return network->worker ? worker_probe(network->worker, route, ret_fd) : -ENOENT;
+}
+
+void network_set_quiet(struct network *network, bool quiet)
+{
+	network->quiet = quiet;
 }
 
 void network_switched(struct network *network, uint32_t generation)

@@ -85,6 +85,15 @@ void network_switched(struct network *network, uint32_t generation);
 int network_set_inference(struct network *network,
 			  const Openshell__Worker__V1__Inference *inference, struct error *err);
 
+/* See worker_probe(). -ENOENT: there is no worker. */
+int network_probe(struct network *network, uint32_t route, int *ret_fd);
+
+/*
+ * While @quiet, the sink is told of nothing but problems: before the sandbox runs, requests are our
+ * own trials, and whoever listens has no sandbox yet.
+ */
+void network_set_quiet(struct network *network, bool quiet);
+
 /* No program looks at generation @old any more (slot_settle()): forget it. */
 void network_settled(struct network *network, uint32_t old);
 

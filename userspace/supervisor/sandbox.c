@@ -322,6 +322,8 @@ static int start(struct sandbox *sandbox, const struct sandbox_spec *spec, struc
 				 err);
 	if (!r)
 		r = enforce(sandbox, spec, &ruleset, err);
+	if (!r && spec->verify)
+		r = sandbox_inference_verify(sandbox, err);
 	if (!r)
 		r = launch_go(&sandbox->launch, ruleset, err);
 	if (!r)

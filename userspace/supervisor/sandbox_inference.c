@@ -5,6 +5,7 @@
 #include "common/inference_message.h"
 #include "common/policy_inference.h"
 #include "supervisor/agent_trust.h"
+#include "supervisor/inference_probe.h"
 
 #include <errno.h>
 
@@ -27,6 +28,18 @@ int sandbox_inference_init(struct sandbox *sandbox, const PB(Inference) * infere
 			   struct error *err)
 {
 	return copy(sandbox, inference, &sandbox->inference, err);
+}
+
+int sandbox_inference_verify(struct sandbox *sandbox, struct error *err)
+{
+	int r;
+
+	if (!sandbox->inference)
+		return 0;
+	network_set_quiet(sandbox->network, true);
+	r = inference_probe(sandbox->network, sandbox->inference, &sandbox->findings, err);
+	network_set_quiet(sandbox->network, false);
+	return r;
 }
 
 void sandbox_inference_free(struct sandbox *sandbox)
@@ -53,6 +66,31 @@ int sandbox_inference_policy(struct sandbox *sandbox,
 	return r;
 }
 
+/* Go back to what was in force, if that is possible: without memory, what is new stays. */
+static void restore(struct sandbox *sandbox, PB(Inference) * new)
+{
+	if (sandbox->inference)
+		sandbox->inference->revision = ++sandbox->inference_revision;
+	if (!network_set_inference(sandbox->network, sandbox->inference, NULL)) {
+		inference_message_free(new);
+		return;
+	}
+	inference_message_free(sandbox->inference);
+	sandbox->inference = new;
+}
+
+/* What is not certain of them is told to whoever listens. */
+static int verify_new(struct sandbox *sandbox, const PB(Inference) * new, struct error *err)
+{
+	_cleanup_(sentences_free) struct sentences findings = {};
+	const struct network_sink *sink = sandbox->sink;
+	int r = inference_probe(sandbox->network, new, &findings, err);
+
+	for (size_t i = 0; !r && i < findings.len && sink && sink->problem; i++)
+		sink->problem(sink->arg, findings.item[i]);
+	return r;
+}
+
 int sandbox_set_inference(struct sandbox *sandbox, const PB(Inference) * inference, bool verify,
 			  struct error *err)
 {
@@ -70,6 +108,11 @@ int sandbox_set_inference(struct sandbox *sandbox, const PB(Inference) * inferen
 	r = network_set_inference(sandbox->network, new, err);
 	if (r) {
 		inference_message_free(new);
+		return r;
+	}
+	r = verify && new ? verify_new(sandbox, new, err) : 0;
+	if (r) {
+		restore(sandbox, new);
 		return r;
 	}
 	inference_message_free(sandbox->inference);

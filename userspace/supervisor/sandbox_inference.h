@@ -12,6 +12,9 @@ int sandbox_inference_init(struct sandbox *sandbox,
 			   const Openshell__Worker__V1__Inference *inference, struct error *err);
 void sandbox_inference_free(struct sandbox *sandbox);
 
+/* Try its routes, once its policy is in force and before the agent runs: see inference_probe(). */
+int sandbox_inference_verify(struct sandbox *sandbox, struct error *err);
+
 /*
  * What is enforced of @policy: with the endpoint of inference.local where the sandbox has that,
  * which it does from the first policy with routes, or with endpoints that the proxy reads, on.

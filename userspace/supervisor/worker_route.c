@@ -17,11 +17,21 @@ void worker_set_routes(struct worker *worker, const Openshell__Worker__V1__Infer
 	route_table_set(&worker->routes, inference);
 }
 
+/* Without a policy in force nothing of the sandbox's is. */
+static bool is_in_force(const struct worker *worker)
+{
+	uint32_t mode = worker->options.kernel->policy[worker->options.slot].mode;
+
+	return mode == OS_MODE_ENFORCE || mode == OS_MODE_AUDIT;
+}
+
 /* False: its name has to be looked up first. */
 static bool decide(struct worker *worker, struct question *question, uint64_t now)
 {
-	struct route_host *host = route_table_find(&worker->routes, question->host,
-						   question->host_length, question->port);
+	struct route_host *host = is_in_force(worker)
+					  ? route_table_find(&worker->routes, question->host,
+							     question->host_length, question->port)
+					  : NULL;
 	struct names_addresses addresses = {};
 	int r = host ? route_host_where(host, now, &addresses) : -EPERM;
 

@@ -118,6 +118,31 @@ static void ask_upstream(const char *where)
 	worker_message_send(channel_fd, &m, NULL, 0);
 }
 
+/* "HOST PORT" */
+static void ask_route(const char *where)
+{
+	union worker_message m;
+	unsigned int port;
+	char host[256];
+
+	worker_message_init(&m, WORKER_ASK_ROUTE, next_id++);
+	if (sscanf(where, "%255s %u", host, &port) != 2)
+		return;
+	m.ask_route.port = (uint16_t)port;
+	m.ask_route.length = (uint16_t)strlen(host);
+	memcpy(m.ask_route.host, host, strlen(host));
+	worker_message_send(channel_fd, &m, NULL, 0);
+}
+
+/* Say on the socket which route it is for; what was asked there is told to nobody. */
+static void answer_probe(uint32_t route, int fd)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "route %u", route);
+	send(fd, text, strlen(text), MSG_NOSIGNAL);
+}
+
 static struct worker_record_string string(const char *text)
 {
 	return (struct worker_record_string){text, strlen(text)};
@@ -347,6 +372,8 @@ static void obey(const char *command)
 		ask_origin();
 	else if (!strncmp(command, "upstream ", 9))
 		ask_upstream(command + 9);
+	else if (!strncmp(command, "route ", 6))
+		ask_route(command + 6);
 	else if (!strncmp(command, "requests ", 9))
 		tell_requests(strtoul(command + 9, NULL, 10));
 	else if (!strcmp(command, "policy"))
@@ -394,6 +421,11 @@ static void report(const union worker_message *m, const int *fds, size_t len)
 		policy_read = 0;
 		while (len && (n = read(fds[0], text, sizeof(text))) > 0)
 			policy_read += (size_t)n;
+		close(len ? fds[0] : -1);
+		return;
+	case WORKER_PROBE:
+		if (len)
+			answer_probe(m->probe.route, fds[0]);
 		close(len ? fds[0] : -1);
 		return;
 	case WORKER_FLUSH:

@@ -364,7 +364,9 @@ static void set_up_host(void)
 	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || !mkdtemp(dir))
 		die("namespaces");
 	set_up_file(dir, "/etc/resolv.conf", "nameserver 127.0.0.1\n");
-	set_up_file(dir, "/etc/hosts", "127.0.0.1 localhost\n198.51.100.44 listed.example\n");
+	set_up_file(dir, "/etc/hosts",
+		    "127.0.0.1 localhost\n198.51.100.44 listed.example\n"
+		    "127.0.0.1 model.test\n169.254.169.254 metadata.test\n");
 	rmdir(dir);
 	ip("link", "set", "lo", "up", NULL, NULL);
 	/* An address towards everywhere, which is what the host's name is to mean. */
