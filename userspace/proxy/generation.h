@@ -7,6 +7,7 @@
 #pragma once
 
 #include "common/worker_protocol.h"
+#include "proxy/inference.h"
 #include "proxy/l7.h"
 #include "proxy/middleware.h"
 #include "proxy/placeholder.h"
@@ -26,6 +27,7 @@ struct generation {
 	struct l7 *l7;
 	struct credentials *credentials;
 	struct middleware *middleware;
+	struct inference *inference; /* never NULL; what inference.local does */
 };
 
 /* Read a bundle of @size bytes from @fd. -EBADMSG: it is not one; -ENOMEM; what read() says. */
