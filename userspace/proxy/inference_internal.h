@@ -2,7 +2,10 @@
 /* What the files of inference*.c share. Pure; the worker's loop. */
 #pragma once
 
+#include "common/arena.h"
 #include "proxy/http.h"
+#include "proxy/inference.h"
+#include "proxy/target.h"
 
 #include <stdbool.h>
 
@@ -13,3 +16,8 @@
  * that neither an agent nor a route sets it: the codecs do.
  */
 bool inference_field_frames(struct text name);
+
+/* The target of a request for @route; see inference_head_write(). -ENOMEM, -E2BIG. */
+int inference_target_write(const struct inference_route *route, const struct inference_call *call,
+			   const struct target *target, bool stream, struct arena *arena,
+			   struct text *ret_target);
