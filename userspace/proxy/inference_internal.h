@@ -21,3 +21,6 @@ bool inference_field_frames(struct text name);
 int inference_target_write(const struct inference_route *route, const struct inference_call *call,
 			   const struct target *target, bool stream, struct arena *arena,
 			   struct text *ret_target);
+
+/* Whether a head's Content-Type is @type (lower case), with whatever parameters. */
+bool inference_type_is(const struct http_head *head, const char *type);
