@@ -319,6 +319,23 @@ static void members(void **state)
 	}
 }
 
+/* What came out before a mistake has been looked at. */
+static void broken(void **state)
+{
+	uint8_t packed[4096];
+	size_t size =
+		compress_with(15 + 16, "\"" KEY "\"", strlen(KEY) + 2, packed, sizeof(packed));
+
+	packed[size - 8] ^= 1; /* the checksum */
+	for (size_t step = 1; step <= size; step++) {
+		struct passing p;
+
+		passing_init(&p, API(MESSAGES), "application/json", "gzip");
+		assert_int_equal(give_steps(&p, packed, size, step), -EACCES);
+		passing_end(&p);
+	}
+}
+
 /* What cannot be read is passed on as it is, and estimated. */
 static void unreadable(void **state)
 {
@@ -600,25 +617,16 @@ static void abandoned(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(heads),
-		cmocka_unit_test(streams),
-		cmocka_unit_test(nothing_is_lost),
-		cmocka_unit_test(at_once),
-		cmocka_unit_test(secrets),
-		cmocka_unit_test(before_it),
-		cmocka_unit_test(compressed),
-		cmocka_unit_test(compressed_secrets),
-		cmocka_unit_test(members),
-		cmocka_unit_test(unreadable),
-		cmocka_unit_test(bomb),
-		cmocka_unit_test(kept_for_ever),
-		cmocka_unit_test(usage),
-		cmocka_unit_test(usage_of_heads),
-		cmocka_unit_test(usage_of_errors),
-		cmocka_unit_test(usage_of_large),
-		cmocka_unit_test(long_lines),
-		cmocka_unit_test(in_line),
-		cmocka_unit_test(abandoned),
+		cmocka_unit_test(heads),	   cmocka_unit_test(streams),
+		cmocka_unit_test(nothing_is_lost), cmocka_unit_test(at_once),
+		cmocka_unit_test(secrets),	   cmocka_unit_test(before_it),
+		cmocka_unit_test(compressed),	   cmocka_unit_test(compressed_secrets),
+		cmocka_unit_test(members),	   cmocka_unit_test(broken),
+		cmocka_unit_test(unreadable),	   cmocka_unit_test(bomb),
+		cmocka_unit_test(kept_for_ever),   cmocka_unit_test(usage),
+		cmocka_unit_test(usage_of_heads),  cmocka_unit_test(usage_of_errors),
+		cmocka_unit_test(usage_of_large),  cmocka_unit_test(long_lines),
+		cmocka_unit_test(in_line),	   cmocka_unit_test(abandoned),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -63,14 +63,15 @@ static int step(struct inference_inflate *in, inference_inflate_take *take, void
 	z = in->done ? Z_STREAM_END : inflate(stream, Z_SYNC_FLUSH);
 	if (z == Z_MEM_ERROR)
 		return -ENOMEM;
-	if (z != Z_OK && z != Z_STREAM_END && z != Z_BUF_ERROR)
-		return -EBADMSG;
 	size = sizeof(window) - stream->avail_out;
 	in->total += size;
 	if (size)
 		r = take(arg, window, size);
 	if (r < 0)
 		return r;
+	/* Only now: a decoder has what came out before the mistake. */
+	if (z != Z_OK && z != Z_STREAM_END && z != Z_BUF_ERROR)
+		return -EBADMSG;
 	if (in->total > TOTAL_MAX)
 		return -E2BIG;
 	if (z == Z_STREAM_END)

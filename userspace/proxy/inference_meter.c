@@ -139,7 +139,7 @@ static struct text member(struct text object, const char *wanted)
 	struct text name, value;
 	uint32_t place = 0;
 
-	while (json_view_member(object, &place, &name, &value))
+	while (object.size && json_view_member(object, &place, &name, &value))
 		if (text_is(name, wanted))
 			return value;
 	return (struct text){};
