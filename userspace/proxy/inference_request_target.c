@@ -47,15 +47,12 @@ static bool is_secret(struct text name)
 	return name.size >= 6 && !strncasecmp(name.data, "x-amz-", 6);
 }
 
-/* The agent's query without what authenticates. What cannot be read is left out too. */
-static int write_query(const struct target *target, struct arena *arena, char **ret_query)
+/* Append the agent's query without what authenticates. What cannot be read is left out too. */
+static char *append_query(char *out, struct text query)
 {
-	const char *at = target->query.data, *end = at + target->query.size, *next;
-	char *query = arena_alloc(arena, (size_t)target->query.size + 2), *out = query;
-	char buffer[PARAMETER_MAX];
+	const char *at = query.data, *end = at + query.size, *next;
+	char buffer[PARAMETER_MAX], mark = '?';
 
-	if (!query)
-		return -ENOMEM;
 	for (; at < end; at = next + (next < end)) {
 		struct text key, value, pair;
 		uint32_t place = 0;
@@ -66,11 +63,11 @@ static int write_query(const struct target *target, struct arena *arena, char **
 		if (target_query_next(pair, &place, buffer, sizeof(buffer), &key, &value) != 1 ||
 		    is_secret(key))
 			continue;
-		*out = out == query ? '?' : '&';
+		*out = mark;
 		out = mempcpy(out + 1, at, pair.size);
+		mark = '&';
 	}
-	*ret_query = query;
-	return 0;
+	return out;
 }
 
 /* The agent's path as one of an OpenAI-compatible base has it. */
@@ -108,21 +105,18 @@ int inference_target_write(const struct inference_route *route, const struct inf
 			   const struct target *target, bool stream, struct arena *arena,
 			   struct text *ret_target)
 {
-	char *path, *query = NULL;
 	bool with_query;
-	size_t size;
+	char *path, *text, *out;
 
 	path = write_path(route, call, target, stream, arena, &with_query);
-	if (!path || (with_query && write_query(target, arena, &query) < 0))
+	text = path ? arena_alloc(arena, strlen(path) + target->query.size + 1) : NULL;
+	if (!text)
 		return -ENOMEM;
-	size = strlen(path) + (query ? strlen(query) : 0);
-	if (size > HTTP_TARGET_MAX)
+	out = mempcpy(text, path, strlen(path));
+	if (with_query && target->query.size)
+		out = append_query(out, target->query);
+	if (out - text > HTTP_TARGET_MAX)
 		return -E2BIG;
-	if (query && *query) {
-		path = arena_format(arena, "%s%s", path, query);
-		if (!path)
-			return -ENOMEM;
-	}
-	*ret_target = (struct text){path, (uint32_t)size};
+	*ret_target = (struct text){text, (uint32_t)(out - text)};
 	return 0;
 }
