@@ -590,6 +590,12 @@ static void in_line(void **state)
 	assert_false(inference_tap_in_line(p.tap));
 	give(&p, "\r", 1, false);
 	assert_true(inference_tap_in_line(p.tap));
+	give(&p, "\n", 1, false);
+	assert_false(inference_tap_in_line(p.tap));
+	/* What is before a key has gone on. */
+	give(&p, "data: " KEY "\n", 7 + strlen(KEY), false);
+	assert_int_equal(p.r, -EACCES);
+	assert_true(inference_tap_in_line(p.tap));
 	passing_end(&p);
 	passing_init(&p, API(MESSAGES), "application/json", NULL);
 	give(&p, "{", 1, false);

@@ -243,15 +243,13 @@ int inference_tap_data(struct inference_tap *tap, const uint8_t *data, size_t si
 				 : take_plain(tap, data, size, end, out);
 	ret_out[0] = out[0];
 	ret_out[1] = out[1];
-	tap->refused = r < 0;
-	if (r < 0)
-		return r;
 	for (int i = 0; i < 2; i++)
 		if (out[i].size)
 			tap->last = (uint8_t)out[i].data[out[i].size - 1];
-	if (end)
+	tap->refused = r < 0;
+	if (!r && end)
 		inference_meter_end(&tap->meter);
-	return 0;
+	return r;
 }
 
 /* Results */
