@@ -66,7 +66,7 @@ endif
 PROXY_LDLIBS := $(call archive,libcares libcares_static,-lcares) $(call archive,libnghttp2,-lnghttp2) \
                 $(call archive,libpcre2-8,-lpcre2-8) $(call archive,libssl,-lssl) \
                 $(call archive,libcrypto,-lcrypto) $(call archive,libprotobuf-c,-lprotobuf-c) \
-                $(call archive,libjansson,-ljansson) -lpthread -ldl
+                $(call archive,libjansson,-ljansson) $(call archive,libz,-lz) -lpthread -ldl
 ifneq ($(wildcard userspace/proxy/main.c),)
 PROGRAMS += $(BUILD)/bin/openshell-proxy
 $(BUILD)/bin/openshell-proxy: $(BUILD)/obj/userspace/proxy/main.o $(BUILD)/libopenshell.a

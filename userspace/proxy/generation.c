@@ -9,7 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PB(name) Openshell__Compiled__V1__##name
+#define PB(name)     Openshell__Compiled__V1__##name
+#define WORKER(name) Openshell__Worker__V1__##name
 
 static int read_all(int fd, uint8_t *data, size_t size)
 {
@@ -43,6 +44,8 @@ static int make_ready(struct generation *g, struct error *err)
 				    &g->credentials, err);
 	if (!r)
 		r = middleware_new(g->policy, &g->middleware, err);
+	if (!r)
+		r = inference_new(g->bundle->inference, &g->inference, err);
 	return r;
 }
 
@@ -81,22 +84,46 @@ struct generation *generation_ref(struct generation *generation)
 	return generation;
 }
 
+static void wipe(char *text)
+{
+	OPENSSL_cleanse(text, strlen(text));
+}
+
+static void wipe_route(WORKER(InferenceRoute) * route)
+{
+	for (size_t i = 0; i < route->n_headers; i++)
+		wipe(route->headers[i]->value);
+	for (size_t i = 0; i < route->n_secrets; i++)
+		wipe(route->secrets[i]);
+	if (!route->signing)
+		return;
+	wipe(route->signing->access_key);
+	wipe(route->signing->secret_key);
+	wipe(route->signing->session_token);
+}
+
+static void wipe_secrets(WORKER(WorkerBundle) * bundle)
+{
+	for (size_t i = 0; i < bundle->n_credentials; i++)
+		wipe(bundle->credentials[i]->value);
+	for (size_t i = 0; bundle->inference && i < bundle->inference->n_routes; i++)
+		wipe_route(bundle->inference->routes[i]);
+}
+
 void generation_unref(struct generation *g)
 {
 	if (!g || (g->references && --g->references))
 		return;
+	inference_free(g->inference);
 	middleware_free(g->middleware);
 	credentials_free(g->credentials);
 	l7_free(g->l7);
 	if (g->policy)
 		openshell__compiled__v1__compiled_policy__free_unpacked(g->policy, NULL);
-	for (size_t i = 0; g->bundle && i < g->bundle->n_credentials; i++) {
-		char *value = g->bundle->credentials[i]->value;
-
-		OPENSSL_cleanse(value, strlen(value));
-	}
-	if (g->bundle)
+	if (g->bundle) {
+		wipe_secrets(g->bundle);
 		openshell__worker__v1__worker_bundle__free_unpacked(g->bundle, NULL);
+	}
 	free(g);
 }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "common/worker_protocol.h"
+#include "proxy/inference.h"
 #include "proxy/l7.h"
 #include "proxy/middleware.h"
 #include "proxy/placeholder.h"
@@ -26,7 +27,7 @@ struct generation {
 	struct l7 *l7;
 	struct credentials *credentials;
 	struct middleware *middleware;
-	struct inference *inference;
+	struct inference *inference; /* never NULL; what inference.local does */
 };
 
 /* Read a bundle of @size bytes from @fd. -EBADMSG: it is not one; -ENOMEM; what read() says. */
@@ -46,7 +47,6 @@ struct origin {
 	uint16_t port;
 	bool literal;	     /* host is an address */
 	bool has_middleware; /* one selects the host */
-	bool inference;	     /* it is inference.local */
 	const char *host;
 	const char *binary;
 	char text[]; /* both */

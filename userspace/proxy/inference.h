@@ -56,7 +56,8 @@ const struct inference_route *inference_route_at(const struct inference *inferen
 
 /*
  * The route to try next for @api: among those whose bit is not in @tried, the first that is called
- * @asked or has that model, else the first. NULL: there is none (left).
+ * @asked or has that model, else the first. NULL: there is none (left). @asked is a body's model,
+ * or struct inference_call's id with its escapes.
  */
 const struct inference_route *inference_choose(const struct inference *inference, inference_api api,
 					       struct text asked, uint32_t tried);

@@ -42,9 +42,13 @@ int inference_body_write(const struct inference_route *route, const struct infer
  * The head for @route: method, target, authority; from @agent's fields content-type, accept,
  * accept-encoding (of what it names, the encodings that can be looked into: gzip, deflate,
  * identity), user-agent and those that the route passes, never one that authenticates, is a cookie,
- * or concerns the connection; and the route's own. @body is what will be sent, NULL for none;
+ * or concerns the connection; and the route's own. A content-type that is not JSON becomes JSON, as
+ * which the body was read. Of the query, parameters that are keys are left out, and all of it for
+ * Bedrock and Vertex. @body is what will be sent, NULL for none;
  * @stream as the agent asked. Signed if the route says so, at @now (seconds since 1970).
- * -ENOMEM, -E2BIG: more than HTTP_FIELDS_MAX fields or a target longer than HTTP_TARGET_MAX.
+ * -ENOMEM, -E2BIG: more than HTTP_FIELDS_MAX fields or a target longer than HTTP_TARGET_MAX; what
+ * sigv4_sign() says. @ret_head is untouched on failure; its texts are the arena's, the agent's and
+ * the route's.
  */
 int inference_head_write(const struct inference_route *route, const struct inference_call *call,
 			 const struct target *target, const struct http_head *agent,

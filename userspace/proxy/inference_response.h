@@ -38,7 +38,8 @@ void inference_tap_free(struct inference_tap *tap);
 /*
  * @size bytes came, the last of all if @end. What may be passed on now is @ret_out[0], @ret_out[1],
  * in that order, valid until the next call. -EACCES: a secret is in it; nothing more may be passed
- * on, and what of these bytes could is in @ret_out. -ENOMEM: likewise, nothing.
+ * on, and what of these bytes could is in @ret_out. -ENOMEM: likewise, nothing. Of a compressed
+ * body nothing can be added to what was passed on: one that broke can only be cut off.
  */
 int inference_tap_data(struct inference_tap *tap, const uint8_t *data, size_t size, bool end,
 		       struct text ret_out[2]);
@@ -54,5 +55,6 @@ struct inference_usage {
  */
 struct inference_usage inference_tap_usage(const struct inference_tap *tap, size_t request_size);
 
-/* Whether what was passed on ends in the middle of a line, of a stream. */
+/* Whether what was passed on ends in the middle of a line, of server-sent events that are not
+ * compressed. */
 bool inference_tap_in_line(const struct inference_tap *tap);
