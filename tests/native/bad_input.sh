@@ -266,6 +266,14 @@ refuses "--upstream-ca that does not exist" 1 "certificates in /nonexistent: No 
 refuses "--upstream-ca without a certificate" 1 "there is no certificate in it" \
 	--upstream-ca /etc/passwd -- true
 refuses "--upstream-ca a directory" 1 "certificates in /etc: not a file" --upstream-ca /etc -- true
+refuses "--metrics in no directory" 1 "creating a file beside /nonexistent/m: No such file" \
+	--metrics /nonexistent/m -- true
+mkfifo in/pipe
+refuses "--metrics that would replace a pipe" 1 "in/pipe is not a regular file" \
+	--metrics in/pipe -- true
+[ -p in/pipe ]
+ok $? "and the pipe is still there"
+rm in/pipe
 refuses "--log in no directory" 1 "opening the log /nonexistent/log: No such file" \
 	--log /nonexistent/log -- true
 refuses "--log a directory" 1 "opening the log /etc: Is a directory" --log /etc -- true

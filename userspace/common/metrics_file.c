@@ -45,7 +45,7 @@ int metrics_file_write(const char *path, struct metrics *metrics, struct error *
 		return error_set(err, -ENOMEM, "out of memory");
 	fd = mkostemp(temporary, O_CLOEXEC);
 	if (fd < 0)
-		return error_set(err, -errno, "metrics: creating %s: %m", temporary);
+		return error_set(err, -errno, "metrics: creating a file beside %s: %m", path);
 	out = fdopen(fd, "w");
 	if (!out) {
 		r = -errno;
