@@ -280,7 +280,8 @@ ok $? "--metrics that can be written has what was denied"
 [ "$(stat -c %a in/m.prom)" = 644 ] && [ "$(ls -A in | grep -c m.prom)" -eq 1 ]
 ok $? "for everybody to read, and nothing is left beside it"
 rm in/m.prom
-run --name box --metrics in/m.prom -- bash -c '</dev/tcp/192.0.2.1/80; sleep 8' >out 2>err &
+run --name box --metrics in/m.prom -- bash -c '</dev/tcp/192.0.2.1/80
+	sleep 8; </dev/tcp/192.0.2.2/80; sleep 6; </dev/tcp/192.0.2.3/80; true' >out 2>err &
 for _ in $(seq 100); do
 	grep -qs 'class="NET"} [1-9]' in/m.prom && break
 	sleep 0.1
