@@ -277,7 +277,7 @@ rm in/pipe
 run --name box --metrics in/m.prom -- bash -c '</dev/tcp/192.0.2.1/80' >out 2>err
 grep -q '^openshell_denied_total{sandbox="box",class="NET"} [1-9]' in/m.prom
 ok $? "--metrics that can be written has what was denied"
-[ "$(stat -c %a in/m.prom)" = 644 ] && [ "$(ls -A in | grep -c m.prom)" -eq 1 ]
+[ "$(stat -c %a in/m.prom)" = 644 ] && [ "$(find in -name "*m.prom*" | wc -l)" -eq 1 ]
 ok $? "for everybody to read, and nothing is left beside it"
 rm in/m.prom
 run --name box --metrics in/m.prom -- bash -c '</dev/tcp/192.0.2.1/80
