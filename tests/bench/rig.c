@@ -185,7 +185,7 @@ static void hear_records(void)
 	if (worker_records_read(batch, (size_t)n, &reader))
 		errx(1, "a batch that cannot be read");
 	while (worker_records_next(&reader, &record) > 0)
-		fprintf(stderr, "%u %.*s %.*s status %u verdict %u up %lu down %lu %u us %.*s\n",
+		fprintf(stderr, "%u %.*s %.*s status %u verdict %u up %lu down %lu %lu us %.*s\n",
 			record.kind, (int)record.text[WORKER_RECORD_METHOD].size,
 			record.text[WORKER_RECORD_METHOD].data,
 			(int)record.text[WORKER_RECORD_PATH].size,

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Any bytes as a batch of a worker's records: what is read is sound, and writing it again gives the
- * same bytes, so that there is one way only to say a thing.
+ * same bytes, so that there is one way only to say a thing. The line of its event is one line, and
+ * the JSON is JSON, whatever a worker wrote.
  */
+#include "common/event_line.h"
+#include "common/event_ocsf.h"
+#include "common/event_request.h"
 #include "common/worker_record.h"
 
+#include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -31,6 +37,29 @@ static void check(const struct worker_record *record)
 		__builtin_trap();
 }
 
+static void tell(const struct worker_record *record)
+{
+	static const struct event_context context = {.sandbox = "box"};
+	static char line[EVENT_LINE_SIZE];
+	static struct event event;
+	struct text t;
+	json_t *root;
+	char *json;
+
+	event_request(record, record->status, record->port & 1, &context, &event);
+	text_init(&t, line, sizeof(line));
+	event_line(&event, false, &t);
+	for (size_t i = 0; i < t.len; i++)
+		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
+			__builtin_trap();
+	json = event_ocsf(&event);
+	root = json ? json_loads(json, 0, NULL) : NULL;
+	if (!root)
+		__builtin_trap();
+	json_decref(root);
+	free(json);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct worker_records_reader reader;
@@ -42,6 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	again = (struct worker_records){.lost = reader.lost};
 	while ((r = worker_records_next(&reader, &record)) == 1) {
 		check(&record);
+		tell(&record);
 		if (!worker_records_add(&again, &record))
 			__builtin_trap();
 	}

@@ -266,6 +266,33 @@ refuses "--upstream-ca that does not exist" 1 "certificates in /nonexistent: No 
 refuses "--upstream-ca without a certificate" 1 "there is no certificate in it" \
 	--upstream-ca /etc/passwd -- true
 refuses "--upstream-ca a directory" 1 "certificates in /etc: not a file" --upstream-ca /etc -- true
+refuses "--metrics in no directory" 1 "creating a file beside /nonexistent/m: No such file" \
+	--metrics /nonexistent/m -- true
+mkfifo in/pipe
+refuses "--metrics that would replace a pipe" 1 "in/pipe is not a regular file" \
+	--metrics in/pipe -- true
+[ -p in/pipe ]
+ok $? "and the pipe is still there"
+rm in/pipe
+run --name box --metrics in/m.prom -- bash -c '</dev/tcp/192.0.2.1/80' >out 2>err
+grep -q '^openshell_denied_total{sandbox="box",class="NET"} [1-9]' in/m.prom
+ok $? "--metrics that can be written has what was denied"
+[ "$(stat -c %a in/m.prom)" = 644 ] && [ "$(find in -name "*m.prom*" | wc -l)" -eq 1 ]
+ok $? "for everybody to read, and nothing is left beside it"
+rm in/m.prom
+run --name box --metrics in/m.prom -- bash -c '</dev/tcp/192.0.2.1/80
+	sleep 8; </dev/tcp/192.0.2.2/80; sleep 6; </dev/tcp/192.0.2.3/80; true' >out 2>err &
+for _ in $(seq 100); do
+	grep -qs 'class="NET"} [1-9]' in/m.prom && break
+	sleep 0.1
+done
+grep -q 'class="NET"} [1-9]' in/m.prom && [ -n "$(jobs -r)" ]
+ok $? "and has it while the agent runs"
+rm in/m.prom && mkdir in/m.prom
+wait $!
+[ $? -eq 0 ] && [ "$(grep -c 'FOUND metrics: in/m.prom is not a regular file' err)" -eq 1 ]
+ok $? "and when it cannot be written any more that is told once, and the agent goes on"
+rmdir in/m.prom
 refuses "--log in no directory" 1 "opening the log /nonexistent/log: No such file" \
 	--log /nonexistent/log -- true
 refuses "--log a directory" 1 "opening the log /etc: Is a directory" --log /etc -- true

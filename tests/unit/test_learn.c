@@ -299,6 +299,28 @@ static void hostile_names_stay_data(void **state)
 		strstr(text, "# - for a name below it that YAML cannot hold, all of: /one"));
 }
 
+/* What is asked of inference.local is no policy's to say. */
+static void inference_is_not_learned(void **state)
+{
+	struct learn *l = start(NULL);
+	struct learn_result result;
+
+	memset(&event, 0, sizeof(event));
+	event.class = EVENT_CLASS_API;
+	event.decided = true;
+	event.action = EVENT_DENIED;
+	event.exe_state = EVENT_PATH_FULL;
+	event.raw.kind = OS_EVENT_NET;
+	event.raw.port = 443;
+	snprintf(event.exe, sizeof(event.exe), "/usr/bin/node");
+	snprintf(event.host, sizeof(event.host), "inference.local");
+	learn_add(l, &event);
+	assert_int_equal(learn_write(l, out, &result, NULL), 0);
+	assert_int_equal(result.endpoints, 0);
+	assert_int_equal(result.not_learned, 0);
+	learn_free(l);
+}
+
 static void a_failed_write_leaves_the_old_file(void **state)
 {
 	struct learn *l = start(NULL);
@@ -444,6 +466,7 @@ int main(void)
 		cmocka_unit_test(crowds_become_directories),
 		cmocka_unit_test(what_no_line_can_grant_is_said),
 		cmocka_unit_test(hostile_names_stay_data),
+		cmocka_unit_test(inference_is_not_learned),
 		cmocka_unit_test(a_failed_write_leaves_the_old_file),
 		cmocka_unit_test(a_base_that_is_no_policy),
 		cmocka_unit_test(directories_are_told_from_files),

@@ -14,7 +14,8 @@ static struct {
 	unsigned int lines, sums, others;
 	uint64_t stand_for, down;
 	char path[64];
-	uint32_t microseconds;
+	uint64_t microseconds, first_byte, tokens_in, tokens_out;
+	char route[64];
 } told;
 
 static void tell(void *arg, const struct worker_record *record, uint64_t repeated, bool others)
@@ -25,6 +26,12 @@ static void tell(void *arg, const struct worker_record *record, uint64_t repeate
 	told.stand_for += repeated ? repeated : 1;
 	told.down += record->down;
 	told.microseconds = record->microseconds;
+	told.first_byte += record->first_byte;
+	told.tokens_in += record->tokens_in;
+	told.tokens_out += record->tokens_out;
+	snprintf(told.route, sizeof(told.route), "%.*s",
+		 (int)record->text[WORKER_RECORD_ROUTE].size,
+		 record->text[WORKER_RECORD_ROUTE].data);
 	snprintf(told.path, sizeof(told.path), "%.*s", (int)record->text[WORKER_RECORD_PATH].size,
 		 record->text[WORKER_RECORD_PATH].data);
 }
@@ -146,6 +153,81 @@ static void ever_new_paths_have_a_budget(void **state)
 	assert_int_equal(told.stand_for, 2 * n);
 }
 
+static struct worker_record make_inference(const char *route, const char *asked)
+{
+	struct worker_record record = make("/v1/chat/completions");
+
+	record.kind = WORKER_RECORD_INFERENCE;
+	record.status = 200;
+	record.first_byte = 5;
+	record.tokens_in = UINT32_MAX;
+	record.tokens_out = 3;
+	record.flags = WORKER_RECORD_TOKENS;
+	record.text[WORKER_RECORD_ROUTE] = text(route);
+	record.text[WORKER_RECORD_ASKED] = text(asked);
+	return record;
+}
+
+static void tokens_add_up(void **state)
+{
+	struct worker_record record = make_inference("fast", "gpt-5");
+	const int n = 1000;
+
+	for (int i = 0; i < REQUEST_FOLD_EACH_INFERENCE; i++)
+		request_fold_add(*state, &record, SECOND);
+	assert_int_equal(told.lines, REQUEST_FOLD_EACH_INFERENCE);
+	for (int i = 0; i < n - REQUEST_FOLD_EACH_INFERENCE; i++)
+		request_fold_add(*state, &record, SECOND);
+	request_fold_flush(*state, SECOND, true);
+	assert_int_equal(told.lines, REQUEST_FOLD_EACH_INFERENCE + 1);
+	assert_int_equal(told.stand_for, n);
+	/* Past what one record can say. */
+	assert_true(told.tokens_in == (uint64_t)n * UINT32_MAX);
+	assert_int_equal(told.tokens_out, n * 3);
+	assert_int_equal(told.first_byte, n * 5);
+}
+
+/* An agent that is told no over and over is as any other request. */
+static void refused_inference_is_a_sum(void **state)
+{
+	struct worker_record record = make_inference("", "");
+
+	record.verdict = WORKER_RECORD_DENIED;
+	record.status = 429;
+	record.first_byte = record.tokens_in = record.tokens_out = 0;
+	record.flags = 0;
+	for (int i = 0; i < 1000; i++)
+		request_fold_add(*state, &record, SECOND);
+	request_fold_flush(*state, SECOND, true);
+	assert_int_equal(told.lines, REQUEST_FOLD_EACH + 1);
+	assert_int_equal(told.stand_for, 1000);
+	assert_int_equal(told.tokens_in, 0);
+}
+
+/* Whatever an agent asks for, tokens of one route are not told as those of another. */
+static void a_flood_keeps_routes_apart(void **state)
+{
+	static const char *const routes[] = {"one", "two"};
+	const int n = 20000;
+	char asked[32];
+
+	for (int i = 0; i < n; i++) {
+		struct worker_record record;
+
+		snprintf(asked, sizeof(asked), "model-%d", i);
+		record = make_inference(routes[i % 4 == 0], asked);
+		record.tokens_in = i % 4 == 0 ? 1 : 0;
+		record.tokens_out = 0;
+		request_fold_add(*state, &record, SECOND);
+	}
+	assert_int_equal(told.lines, REQUEST_FOLD_BURST);
+	request_fold_flush(*state, SECOND, true);
+	assert_int_equal(told.others, 2);
+	assert_int_equal(told.stand_for, n);
+	assert_int_equal(told.tokens_in, n / 4);
+	assert_true(strlen(told.route) == 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -153,6 +235,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(many_of_a_kind_are_a_sum, begin, end),
 		cmocka_unit_test_setup_teardown(another_answer_is_another_kind, begin, end),
 		cmocka_unit_test_setup_teardown(ever_new_paths_have_a_budget, begin, end),
+		cmocka_unit_test_setup_teardown(tokens_add_up, begin, end),
+		cmocka_unit_test_setup_teardown(refused_inference_is_a_sum, begin, end),
+		cmocka_unit_test_setup_teardown(a_flood_keeps_routes_apart, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

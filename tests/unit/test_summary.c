@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/cleanup.h"
 #include "common/event_name.h"
+#include "common/inference.h"
 #include "common/policy.h"
 #include "common/summary.h"
 #include "event_fixture.h"
@@ -303,6 +304,93 @@ static void losses_are_never_silent(void **state)
 	summary_free(s);
 }
 
+static void add_inference(struct summary *s, const char *route, uint16_t status, uint64_t repeated)
+{
+	memset(&event, 0, sizeof(event));
+	event.class = EVENT_CLASS_API;
+	event.decided = true;
+	event.action = EVENT_ALLOWED;
+	event.repeated = repeated;
+	event.request.scheme = "https";
+	event.request.plain_port = true;
+	event.request.status = status;
+	snprintf(event.host, sizeof(event.host), "inference.local");
+	snprintf(event.request.method, sizeof(event.request.method), "POST");
+	snprintf(event.request.path, sizeof(event.request.path), "/v1/embeddings");
+	snprintf(event.exe, sizeof(event.exe), "/usr/bin/node");
+	snprintf(event.inference.route, sizeof(event.inference.route), "%s", route);
+	event.inference.counted = status < 400;
+	event.inference.tokens_in = status < 400 ? 1000 : 0;
+	event.inference.tokens_out = status < 400 ? 50 : 0;
+	event.inference.first_byte = status < 400 ? 250000 : 0;
+	if (!route[0])
+		event.action = EVENT_DENIED;
+	summary_add(s, &event);
+}
+
+static void inference_has_its_lines(void **state)
+{
+	struct summary *s = summary_new();
+
+	add_inference(s, "fast", 200, 0);
+	add_inference(s, "fast", 502, 0);
+	event.request.status = 200;
+	event.inference.first_byte = 4 * 1500000;
+	event.inference.tokens_out = 7;
+	event.repeated = 4;
+	summary_add(s, &event);
+	event.repeated = 0;
+	event.inference.first_byte = 0;
+	event.inference.estimated = true;
+	snprintf(event.inference.route, sizeof(event.inference.route), "a [b]");
+	summary_add(s, &event);
+	assert_string_equal(print(s, NULL),
+			    "openshell: inference: route fast: 6 requests, 1 failed, 1000 tokens "
+			    "in, 57 out, first byte after 1.250 s (at most 1.500 s)\n"
+			    "openshell: inference: route \"a [b]\": 1 requests, ~0 tokens in, "
+			    "~7 out\n");
+	summary_free(s);
+}
+
+/* No line of a policy helps against one. */
+static void refused_inference_needs_no_policy(void **state)
+{
+	struct summary *s = summary_new();
+
+	add_inference(s, "", 429, 0);
+	add_inference(s, "", 429, 8);
+	assert_string_equal(print(s, NULL),
+			    "openshell: 9 denied\n"
+			    "       9 x API     POST https://inference.local/v1/embeddings  by "
+			    "/usr/bin/node\n"
+			    "9 of them are requests to inference.local, of which a policy says "
+			    "nothing; the log has the reason of each.\n"
+			    "openshell: inference: no route: 9 requests, 9 refused\n");
+	summary_free(s);
+}
+
+static void routes_are_bounded(void **state)
+{
+	struct summary *s = summary_new();
+	char route[16];
+	int lines = 0;
+
+	for (int turn = 0; turn < 2; turn++) {
+		for (int i = 0; i < INFERENCE_ROUTES_MAX + 10; i++) {
+			snprintf(route, sizeof(route), "r%d", i);
+			add_inference(s, route, 200, 0);
+		}
+	}
+	print(s, NULL);
+	for (const char *p = text; (p = strchr(p, '\n')); p++)
+		lines++;
+	assert_int_equal(lines, INFERENCE_ROUTES_MAX + 1);
+	assert_non_null(strstr(text, "route r31: 2 requests, 2000 tokens in"));
+	assert_non_null(strstr(text, "inference: other routes: 20 requests, 20000 tokens in"));
+	assert_null(strstr(text, "no route"));
+	summary_free(s);
+}
+
 static int teardown(void **state)
 {
 	free(text);
@@ -321,6 +409,9 @@ int main(void)
 		cmocka_unit_test(several_programs_and_audit),
 		cmocka_unit_test(the_table_is_bounded),
 		cmocka_unit_test(losses_are_never_silent),
+		cmocka_unit_test(inference_has_its_lines),
+		cmocka_unit_test(refused_inference_needs_no_policy),
+		cmocka_unit_test(routes_are_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, teardown);

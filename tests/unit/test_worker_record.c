@@ -324,6 +324,23 @@ static void another_inference_is_refused(void **state)
 	}
 }
 
+/* Sums are the supervisor's; of one request a worker tells no more than this. */
+static void numbers_are_cut(void **state)
+{
+	struct worker_record record = make_inference(), got;
+	struct worker_records_reader reader;
+	size_t size;
+
+	record.microseconds = record.first_byte = UINT64_MAX;
+	record.tokens_in = record.tokens_out = UINT64_C(1) << 32;
+	assert_true(worker_records_add(&records, &record));
+	size = sent();
+	assert_int_equal(worker_records_read(batch, size, &reader), 0);
+	assert_int_equal(worker_records_next(&reader, &got), 1);
+	assert_true(got.microseconds == UINT32_MAX && got.first_byte == UINT32_MAX);
+	assert_true(got.tokens_in == UINT32_MAX && got.tokens_out == UINT32_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -333,6 +350,7 @@ int main(void)
 		cmocka_unit_test_setup(what_does_not_fit_is_counted, begin),
 		cmocka_unit_test_setup(another_batch_is_refused, begin),
 		cmocka_unit_test_setup(another_inference_is_refused, begin),
+		cmocka_unit_test_setup(numbers_are_cut, begin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include "common/event_name.h"
 #include "common/event_request.h"
 #include "common/learn.h"
+#include "common/metrics_file.h"
 #include "common/summary.h"
 #include "supervisor/event_reader.h"
 #include "supervisor/inner_pid.h"
@@ -13,12 +14,17 @@
 #include <errno.h>
 #include <string.h>
 
+#define METRICS_TURNS (5000 / EVENT_WRITER_FLUSH_MS) /* of observe_flush() between two files */
+
 struct observe {
 	struct observe_options options;
 	struct event_writer *writer;
 	struct event_reader *reader;
 	struct summary *summary;
 	struct learn *learn;
+	struct metrics *metrics; /* NULL without --metrics */
+	unsigned int turns;	 /* since they were written */
+	bool unwritten;		 /* they could not be, and that was told */
 	struct event_context context;
 	struct observe_network network;
 	struct event event; /* large: used again for each of the ring's */
@@ -46,6 +52,13 @@ int observe_new(const struct observe_options *options, struct observe **ret_obse
 	observe->summary = summary_new();
 	r = observe->summary ? event_writer_open(&writer, &observe->writer, err)
 			     : error_set(err, -ENOMEM, "out of memory");
+	/* A file that cannot be written is told before anything runs. */
+	if (!r && options->metrics_path) {
+		observe->metrics = metrics_new();
+		r = observe->metrics
+			    ? metrics_file_write(options->metrics_path, observe->metrics, err)
+			    : error_set(err, -ENOMEM, "out of memory");
+	}
 	if (r) {
 		observe_free(observe);
 		return r;
@@ -65,6 +78,8 @@ static void tell(struct observe *observe, const struct event *event)
 	event_writer_write(observe->writer, event);
 	if (observe->learn)
 		learn_add(observe->learn, event);
+	if (observe->metrics)
+		metrics_add(observe->metrics, event);
 }
 
 static const struct event_context *context_now(struct observe *observe)
@@ -204,12 +219,6 @@ void observe_consume(struct observe *observe)
 	event_reader_consume(observe->reader);
 }
 
-void observe_flush(struct observe *observe)
-{
-	if (event_writer_pending(observe->writer))
-		event_writer_flush(observe->writer);
-}
-
 static void losses(const struct observe *observe, struct summary_losses *ret)
 {
 	struct event_counters now, since;
@@ -224,6 +233,37 @@ static void losses(const struct observe *observe, struct summary_losses *ret)
 	ret->dropped = since.value[OS_COUNT_EVENT_DROPPED] + since.value[OS_COUNT_SCRATCH_BUSY];
 	ret->helper_failed = since.value[OS_COUNT_HELPER_FAILED];
 	ret->proc_full = since.value[OS_COUNT_PROC_FULL];
+}
+
+static void write_metrics(struct observe *observe)
+{
+	struct summary_losses lost = {};
+	struct error err = {};
+
+	if (!observe->metrics)
+		return;
+	if (observe->sandbox) {
+		losses(observe, &lost);
+		metrics_set_dropped(observe->metrics, observe->options.name,
+				    lost.dropped + lost.undecoded + lost.lost);
+	}
+	if (!metrics_changed(observe->metrics) ||
+	    !metrics_file_write(observe->options.metrics_path, observe->metrics, &err))
+		return;
+	/* There may be room again: it is tried the next time, and told once. */
+	if (!observe->unwritten)
+		observe_problem(observe, err.message);
+	observe->unwritten = true;
+}
+
+void observe_flush(struct observe *observe)
+{
+	if (event_writer_pending(observe->writer))
+		event_writer_flush(observe->writer);
+	if (++observe->turns < METRICS_TURNS)
+		return;
+	observe->turns = 0;
+	write_metrics(observe);
 }
 
 static int write_learned(struct observe *observe, FILE *out, struct error *err)
@@ -252,6 +292,8 @@ int observe_finish(struct observe *observe, int exit_code, FILE *out, struct err
 	event_stopped(&observe->event, observe->options.name, exit_code);
 	tell(observe, &observe->event);
 	event_writer_settle(observe->writer);
+	write_metrics(observe);
+	event_writer_settle(observe->writer);
 	if (observe->sandbox)
 		losses(observe, &lost);
 	summary_print(observe->summary, &lost, out);
@@ -269,6 +311,7 @@ void observe_free(struct observe *observe)
 	event_reader_free(observe->reader);
 	learn_free(observe->learn);
 	summary_free(observe->summary);
+	metrics_free(observe->metrics);
 	event_writer_close(observe->writer, NULL);
 	free(observe);
 }

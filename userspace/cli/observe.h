@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a run tells: the sandbox's events as they come, to the log; at the end what was denied and
- * what would allow it; with --learn, a policy. Owned by the verb, one thread, in the loop by its
- * descriptor. Only tells; a failure here never changes a decision.
+ * what would allow it; with --learn, a policy; with --metrics, numbers. Owned by the verb, one
+ * thread, in the loop by its descriptor. Only tells; a failure here never changes a decision.
  */
 #pragma once
 
@@ -33,14 +33,15 @@ struct observe_options {
 	const uint8_t *digest;
 	const char *log_path; /* NULL = standard error */
 	enum event_format format;
-	const char *learn_path; /* NULL = do not learn */
-	const char *learn_base; /* the policy file's text, NULL = default */
+	const char *metrics_path; /* NULL = none are kept */
+	const char *learn_path;	  /* NULL = do not learn */
+	const char *learn_base;	  /* the policy file's text, NULL = default */
 	size_t learn_base_len;
 	char *const *argv;
 	const char *workdir;
 };
 
-/* Open the log. Errors with a sentence. */
+/* Open the log, and write metrics for the first time. Errors with a sentence. */
 int observe_new(const struct observe_options *options, struct observe **ret_observe,
 		struct error *err);
 
@@ -70,7 +71,8 @@ void observe_request(struct observe *observe, const struct worker_request *reque
 /* Something is wrong with what the sandbox is held by: a finding. */
 void observe_problem(struct observe *observe, const char *sentence);
 
-/* Write out what is buffered; to be called every EVENT_WRITER_FLUSH_MS. */
+/* Write out what is buffered, and metrics if it is time; to be called every EVENT_WRITER_FLUSH_MS.
+ */
 void observe_flush(struct observe *observe);
 
 /*

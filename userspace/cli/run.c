@@ -48,6 +48,8 @@ static const struct option_row rows[] = {
 	 "write events there instead of standard error"},
 	{"log-format", 0, OPTION_STRING, offsetof(struct run_options, log_format), "shorthand|ocsf",
 	 "lines for people (default) or OCSF JSON lines"},
+	{"metrics", 0, OPTION_STRING, offsetof(struct run_options, metrics), "FILE",
+	 "keep numbers for Prometheus there: inference, denials, losses"},
 	{"tty", 0, OPTION_FLAG, offsetof(struct run_options, tty), NULL,
 	 "give the agent a terminal even if standard input is none"},
 	{"no-tty", 0, OPTION_FLAG, offsetof(struct run_options, no_tty), NULL,

@@ -19,6 +19,7 @@
 
 struct run_options {
 	const char *policy, *workdir, *name, *cpu, *memory, *learn, *log, *log_format;
+	const char *metrics;
 	struct option_strings env, provider, upstream_ca;
 	bool gpu, audit, require_lsm, tty, no_tty;
 };

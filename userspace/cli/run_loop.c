@@ -209,6 +209,7 @@ int run_loop(struct run *run, int *ret_status, struct error *err)
 		.digest = run->digest,
 		.log_path = run->options.log,
 		.format = run->log_format,
+		.metrics_path = run->options.metrics,
 		.learn_path = run->options.learn,
 		.learn_base = run->policy_text,
 		.learn_base_len = run->policy_text_len,

@@ -42,15 +42,26 @@ enum event_path_state {
 
 /* A request as the proxy judged it, and what became of it. Raw like all else. */
 struct event_http {
-	const char *scheme; /* "https"; a constant */
-	bool plain_port;    /* it is the scheme's own, which is left out */
-	uint16_t status;    /* that the agent got, 0 = none */
-	uint64_t up, down;  /* bytes of the bodies; of a sum, of all of them */
-	uint32_t microseconds;
+	const char *scheme;	     /* "https"; a constant */
+	bool plain_port;	     /* it is the scheme's own, which is left out */
+	uint16_t status;	     /* that the agent got, 0 = none */
+	uint64_t up, down;	     /* bytes of the bodies; of a sum, of all of them */
+	uint64_t microseconds;	     /* likewise */
 	char method[33], path[1025]; /* "" of a sum of others; without the query */
 	char protocol[17];	     /* "rest", "graphql" ... */
 	char rule[161];		     /* that decided, for people, or "" */
 	char error[65];		     /* code of the answer, or "" */
+};
+
+/* A request to inference.local, besides: whom it went to, and what it cost. Raw like all else. */
+struct event_inference {
+	char route[65], provider[65], model[129]; /* "" = none was chosen */
+	char asked[129]; /* the model that the agent asked for, its word; "" of a sum of others */
+	uint64_t tokens_in, tokens_out; /* of a sum, of all of them */
+	uint64_t first_byte;		/* microseconds to the response's head, 0 = none came */
+	bool counted;			/* the tokens are known, or: */
+	bool estimated;			/* guessed from sizes */
+	bool stream, failover;
 };
 
 struct event {
@@ -81,7 +92,9 @@ struct event {
 	bool exec_listed; /* exec_policy.allow is given: it decides what may be executed */
 	char reason[EVENT_MESSAGE_SIZE]; /* a sentence, or ""; what is quoted in it is escaped */
 
-	struct event_http request; /* EVENT_CLASS_HTTP; raw has neither address nor hook then */
+	/* EVENT_CLASS_HTTP and _API; raw has neither address nor hook then. */
+	struct event_http request;
+	struct event_inference inference; /* EVENT_CLASS_API; request.protocol is its API */
 
 	/* Not decided, only told. */
 	const char *verb;		  /* "STARTED", "LOADED"; a constant */
@@ -130,6 +143,12 @@ int64_t event_clock_offset(void);
  */
 int event_decode(const void *data, size_t size, const struct event_context *ctx,
 		 struct event *ret_event);
+
+/* True if it is about a request that the proxy judged: event->request is set. */
+static inline bool event_is_request(const struct event *event)
+{
+	return event->class == EVENT_CLASS_HTTP || event->class == EVENT_CLASS_API;
+}
 
 /* What a policy would need to say for an event to be allowed. */
 enum event_remedy_kind {

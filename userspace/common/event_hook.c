@@ -132,6 +132,7 @@ static const struct {
 	{EVENT_CLASS_DNS, "DNS", "DNS Activity", "Network Activity", 4},
 	{EVENT_CLASS_CONFIG, "CONFIG", "Device Config State Change", "Discovery", 5},
 	{EVENT_CLASS_LIFECYCLE, "LIFECYCLE", "Application Lifecycle", "Application Activity", 6},
+	{EVENT_CLASS_API, "API", "API Activity", "Application Activity", 6},
 };
 
 static size_t class_row(enum event_class class)

@@ -21,6 +21,7 @@ enum event_class {
 	EVENT_CLASS_DNS = 4003,
 	EVENT_CLASS_CONFIG = 5019,
 	EVENT_CLASS_LIFECYCLE = 6002,
+	EVENT_CLASS_API = 6003,
 };
 
 /* OCSF severity_id. */

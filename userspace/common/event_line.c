@@ -2,6 +2,7 @@
 #include "common/event_line.h"
 
 #include "common/cleanup.h"
+#include "common/event_inference.h"
 #include "common/event_request.h"
 
 #include <netinet/in.h>
@@ -144,7 +145,7 @@ static void add_system(struct text *t, const struct event *e)
 
 void event_line_object(const struct event *event, struct text *t)
 {
-	if (event->class == EVENT_CLASS_HTTP) {
+	if (event_is_request(event)) {
 		event_request_object(event, t);
 		return;
 	}
@@ -189,6 +190,8 @@ static void add_body(const struct event *e, struct text *t)
 		return;
 	text_add(t, " -> ");
 	event_line_object(e, t);
+	if (e->class == EVENT_CLASS_API && e->request.status)
+		text_add(t, " %u", e->request.status);
 }
 
 void event_line_body(const struct event *event, struct text *t)
@@ -206,9 +209,10 @@ static void add_answer(const struct event *e, struct text *t)
 		return;
 	if (request->status)
 		text_add(t, " status:%u", request->status);
-	text_add(t, " up:%llu down:%llu ms:%u.%03u", (unsigned long long)request->up,
-		 (unsigned long long)request->down, request->microseconds / 1000,
-		 request->microseconds % 1000);
+	text_add(t, " up:%llu down:%llu ms:%llu.%03u", (unsigned long long)request->up,
+		 (unsigned long long)request->down,
+		 (unsigned long long)request->microseconds / 1000,
+		 (unsigned int)(request->microseconds % 1000));
 }
 
 static void add_context(const struct event *e, struct text *t)
@@ -219,6 +223,12 @@ static void add_context(const struct event *e, struct text *t)
 			text_add_escaped(t, e->context, strlen(e->context));
 			text_add(t, "]");
 		}
+		return;
+	}
+	if (e->class == EVENT_CLASS_API) {
+		event_inference_context(e, t);
+		if (e->reason[0])
+			text_add(t, " [reason:%s]", e->reason);
 		return;
 	}
 	text_add(t, " [");
@@ -266,7 +276,7 @@ void event_line(const struct event *event, bool colour, struct text *t)
 		 event_action_label(event), colour ? COLOUR_RESET : "");
 	add_body(event, t);
 	add_context(event, t);
-	if (event->repeated && event->others && event->class == EVENT_CLASS_HTTP)
+	if (event->repeated && event->others && event_is_request(event))
 		; /* it says so itself */
 	else if (event->repeated && event->others)
 		text_add(t, " [and %llu more questions]", (unsigned long long)event->repeated);

@@ -2,6 +2,7 @@
 #include "common/event_ocsf.h"
 
 #include "common/cleanup.h"
+#include "common/event_inference.h"
 #include "common/event_line.h"
 #include "common/event_name.h"
 #include "common/event_request.h"
@@ -149,7 +150,7 @@ static void add_destination(struct builder *b, json_t *root, const struct event 
 		if (json_array_append_new(between, address_value(e->raw.address)) < 0)
 			b->failed = true;
 		set(b, endpoint, "intermediate_ips", between);
-	} else if (e->class != EVENT_CLASS_HTTP) {
+	} else if (!event_is_request(e)) {
 		set(b, endpoint, "ip", address_value(e->raw.address));
 	}
 	set_int(b, endpoint, "port", e->raw.port);
@@ -209,10 +210,10 @@ static void add_traffic(struct builder *b, json_t *root, const struct event *e)
 	set(b, root, "traffic", traffic);
 }
 
-static void add_request(struct builder *b, json_t *root, const struct event *e)
+static void add_url(struct builder *b, json_t *root, const struct event *e)
 {
 	const struct event_http *request = &e->request;
-	json_t *asked = json_object(), *url = json_object(), *answer;
+	json_t *asked = json_object(), *url = json_object();
 
 	set_bytes(b, url, "scheme", request->scheme);
 	set_bytes(b, url, "hostname", e->host);
@@ -223,17 +224,57 @@ static void add_request(struct builder *b, json_t *root, const struct event *e)
 	if (request->method[0])
 		set_bytes(b, asked, "http_method", request->method);
 	set(b, root, "http_request", asked);
-	add_network(b, root, e);
-	if (e->action == EVENT_DENIED && !request->status)
-		return;
+}
+
+static void add_response(struct builder *b, json_t *root, const struct event *e)
+{
+	const struct event_http *request = &e->request;
+	json_int_t milliseconds = (json_int_t)(request->microseconds / 1000);
+	json_t *answer;
+
 	if (request->status) {
 		answer = json_object();
 		set_int(b, answer, "code", request->status);
-		set_int(b, answer, "latency", request->microseconds / 1000);
+		set_int(b, answer, "latency", milliseconds);
 		set(b, root, "http_response", answer);
 	}
-	set_int(b, root, "duration", request->microseconds / 1000);
+	set_int(b, root, "duration", milliseconds);
+}
+
+static void add_request(struct builder *b, json_t *root, const struct event *e)
+{
+	add_url(b, root, e);
+	add_network(b, root, e);
+	if (e->action == EVENT_DENIED && !e->request.status)
+		return;
+	add_response(b, root, e);
 	add_traffic(b, root, e);
+}
+
+/* The class has no place for bytes, tokens and models: they are in `unmapped`. */
+static void add_api(struct builder *b, json_t *root, const struct event *e)
+{
+	json_t *api = json_object(), *service = json_object(), *answer = json_object();
+	json_t *from = json_object();
+
+	set_bytes(b, api, "operation", e->request.protocol[0] ? e->request.protocol : "unknown");
+	if (e->inference.provider[0]) {
+		set_bytes(b, service, "name", e->inference.provider);
+		set(b, api, "service", service);
+	} else {
+		json_decref(service);
+	}
+	if (e->request.status)
+		set_int(b, answer, "code", e->request.status);
+	if (e->request.error[0])
+		set_bytes(b, answer, "error", e->request.error);
+	set(b, api, "response", answer);
+	set(b, root, "api", api);
+	set_bytes(b, from, "name", e->sandbox);
+	set(b, root, "src_endpoint", from);
+	add_url(b, root, e);
+	add_destination(b, root, e);
+	add_response(b, root, e);
 }
 
 /* The process that PROC is about: launched, opened or ended; the actor itself where it is none. */
@@ -320,6 +361,9 @@ static void add_class(struct builder *b, json_t *root, const struct event *e)
 	case EVENT_CLASS_HTTP:
 		add_request(b, root, e);
 		break;
+	case EVENT_CLASS_API:
+		add_api(b, root, e);
+		break;
 	case EVENT_CLASS_DNS:
 		add_question(b, root, e);
 		break;
@@ -363,8 +407,9 @@ static void add_outcome(struct builder *b, json_t *root, const struct event *e)
 		[EVENT_ALLOWED] = {"Allowed", "Allowed", 1, 1},
 		[EVENT_AUDIT] = {"Allowed", "Logged", 1, 17},
 	};
-	bool failure =
-		e->action == EVENT_DENIED || (e->class == EVENT_CLASS_LIFECYCLE && e->exit_code);
+	bool failure = e->action == EVENT_DENIED ||
+		       (e->class == EVENT_CLASS_LIFECYCLE && e->exit_code) ||
+		       (e->class == EVENT_CLASS_API && event_inference_failed(e));
 
 	/* A finding's status is how far it has been looked into, not an outcome. */
 	if (e->class == EVENT_CLASS_FINDING) {
@@ -400,11 +445,43 @@ static void add_inspection(struct builder *b, json_t *unmapped, const struct eve
 	const struct event_http *request = &e->request;
 
 	set_bytes(b, unmapped, "protocol", request->protocol);
-	set_int(b, unmapped, "microseconds", request->microseconds);
+	set_int(b, unmapped, "microseconds", (json_int_t)(request->microseconds & INT64_MAX));
 	if (request->rule[0])
 		set_bytes(b, unmapped, "l7_rule", request->rule);
 	if (request->error[0])
 		set_bytes(b, unmapped, "answer", request->error);
+}
+
+static void add_inference(struct builder *b, json_t *unmapped, const struct event *e)
+{
+	const struct event_inference *inference = &e->inference;
+	const struct {
+		const char *key;
+		uint64_t value;
+		bool known;
+	} numbers[] = {
+		{"tokens_in", inference->tokens_in, inference->counted},
+		{"tokens_out", inference->tokens_out, inference->counted},
+		{"first_byte_us", inference->first_byte, inference->first_byte},
+		{"duration_us", e->request.microseconds, true},
+		{"bytes_in", e->request.down, true},
+		{"bytes_out", e->request.up, true},
+	};
+
+	if (inference->route[0]) {
+		set_bytes(b, unmapped, "route", inference->route);
+		set_bytes(b, unmapped, "model", inference->model);
+	}
+	if (inference->asked[0])
+		set_bytes(b, unmapped, "model_asked", inference->asked);
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+		if (numbers[i].known)
+			set_int(b, unmapped, numbers[i].key,
+				(json_int_t)(numbers[i].value & INT64_MAX));
+	if (inference->counted)
+		set(b, unmapped, "tokens_estimated", json_boolean(inference->estimated));
+	set(b, unmapped, "stream", json_boolean(inference->stream));
+	set(b, unmapped, "failover", json_boolean(inference->failover));
 }
 
 static void add_unmapped(struct builder *b, json_t *root, const struct event *e)
@@ -415,7 +492,7 @@ static void add_unmapped(struct builder *b, json_t *root, const struct event *e)
 	set_bytes(b, unmapped, "engine", e->engine);
 	if (e->decided) {
 		set_bytes(b, unmapped, "verdict", event_action_label(e));
-		if (e->class != EVENT_CLASS_HTTP)
+		if (!event_is_request(e))
 			set_bytes(b, unmapped, "hook", event_hook_name(e->raw.hook));
 		set_int(b, unmapped, "host_pid", e->raw.pid);
 		set_int(b, unmapped, "policy_generation", e->raw.generation);
@@ -430,6 +507,8 @@ static void add_unmapped(struct builder *b, json_t *root, const struct event *e)
 		}
 		if (e->class == EVENT_CLASS_HTTP)
 			add_inspection(b, unmapped, e);
+		else if (e->class == EVENT_CLASS_API)
+			add_inference(b, unmapped, e);
 	} else {
 		set_bytes(b, unmapped, "context", e->context);
 		if (e->class == EVENT_CLASS_LIFECYCLE && e->activity_id == 4)

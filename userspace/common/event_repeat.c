@@ -169,7 +169,7 @@ bool event_repeat_take(struct event_repeat *repeat, const struct event *event, u
 	struct kind *kind;
 
 	/* Requests were summed up before they became events. */
-	if (event->class == EVENT_CLASS_HTTP || event->repeated)
+	if (event_is_request(event) || event->repeated)
 		return true;
 	if (!event->decided || (event->action != EVENT_DENIED && event->action != EVENT_AUDIT))
 		return true;

@@ -2,6 +2,7 @@
 #include "common/event_request.h"
 
 #include "common/cleanup.h"
+#include "common/event_inference.h"
 
 #include <inttypes.h>
 #include <netinet/in.h>
@@ -171,6 +172,8 @@ void event_request(const struct worker_record *record, uint64_t repeated, bool o
 	copy(record, WORKER_RECORD_POLICY, e->rule, sizeof(e->rule));
 	set_request(record, others, e);
 	set_activity(e);
+	if (record->kind == WORKER_RECORD_INFERENCE)
+		event_inference(record, others, e);
 	if (!e->decided)
 		set_told(record, e);
 	else if (!others)

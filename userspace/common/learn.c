@@ -168,8 +168,11 @@ void learn_add(struct learn *learn, const struct event *event)
 	/* A name that was asked for and never connected to needs no rule. */
 	if (event->raw.hook == OS_HOOK_DNS && !event->limited)
 		return;
-	/* What of a request is let through is said by `rules`, which are not made up here. */
-	if (event->class == EVENT_CLASS_HTTP)
+	/*
+	 * What of a request is let through is said by `rules`, which are not made up here; no line
+	 * says anything about inference.local.
+	 */
+	if (event_is_request(event))
 		return;
 	if (!event->decided || (event->action != EVENT_DENIED && event->action != EVENT_AUDIT))
 		return;

@@ -6,6 +6,7 @@
 #include "common/event_line.h"
 #include "common/event_update.h"
 #include "common/event_yaml.h"
+#include "common/summary_inference.h"
 
 #include <inttypes.h>
 #include <search.h>
@@ -28,8 +29,10 @@ struct summary {
 	void *tree; /* of struct denial */
 	size_t kinds;
 	uint64_t denied, audited, unlisted, ungrantable;
-	uint64_t requests; /* that an endpoint's rules do not let through */
-	uint64_t root;	   /* about "/" itself */
+	uint64_t requests;   /* that an endpoint's rules do not let through */
+	uint64_t root;	     /* about "/" itself */
+	uint64_t inferences; /* that were refused */
+	struct summary_inference inference;
 	bool grants_full;
 	struct event_grants grants;
 	char sandbox[EVENT_NAME_SIZE];
@@ -65,7 +68,8 @@ void summary_free(struct summary *summary)
 /* Of a connection it matters who wanted it: a rule names both. */
 static bool is_network(enum event_class class)
 {
-	return class == EVENT_CLASS_NET || class == EVENT_CLASS_DNS || class == EVENT_CLASS_HTTP;
+	return class == EVENT_CLASS_NET || class == EVENT_CLASS_DNS || class == EVENT_CLASS_HTTP ||
+	       class == EVENT_CLASS_API;
 }
 
 static int compare_denial(const void *a, const void *b)
@@ -91,7 +95,7 @@ static void describe(const struct event *e, struct text *t)
 	else
 		event_line_object(e, t);
 	/* A rule does not tell TCP from UDP, with which getaddrinfo() tries each address first. */
-	if (e->class != EVENT_CLASS_HTTP && e->raw.kind == OS_EVENT_NET && e->raw.port && !t->cut &&
+	if (!event_is_request(e) && e->raw.kind == OS_EVENT_NET && e->raw.port && !t->cut &&
 	    strncmp(t->buf, "socket ", 7) != 0) {
 		t->len = strcspn(t->buf, " ");
 		t->buf[t->len] = '\0';
@@ -157,6 +161,8 @@ void summary_add(struct summary *summary, const struct event *event)
 	uint64_t times = event->repeated ? event->repeated : 1;
 	int r;
 
+	if (event->decided && event->class == EVENT_CLASS_API)
+		summary_inference_add(&summary->inference, event);
 	if (!event->decided || (event->action != EVENT_DENIED && event->action != EVENT_AUDIT))
 		return;
 	if (event->action == EVENT_DENIED)
@@ -168,6 +174,10 @@ void summary_add(struct summary *summary, const struct event *event)
 		snprintf(summary->sandbox, sizeof(summary->sandbox), "%s", event->sandbox);
 	if (event->class == EVENT_CLASS_HTTP) {
 		summary->requests += times;
+		return;
+	}
+	if (event->class == EVENT_CLASS_API) {
+		summary->inferences += times;
 		return;
 	}
 	/* A line for "/" would grant every file there is, for having looked at one directory. */
@@ -320,6 +330,11 @@ void summary_print(struct summary *summary, const struct summary_losses *losses,
 				"do not let through: its `access`, `rules` and `deny_rules` say "
 				"what is; the log has the reason of each.\n",
 				summary->requests);
+		if (summary->inferences)
+			fprintf(out,
+				"%" PRIu64 " of them are requests to inference.local, of which a "
+				"policy says nothing; the log has the reason of each.\n",
+				summary->inferences);
 		if (summary->ungrantable)
 			fprintf(out,
 				"%" PRIu64 " of them no policy can allow, or the policy "
@@ -333,6 +348,7 @@ void summary_print(struct summary *summary, const struct summary_losses *losses,
 				"whole host, so there is no line for it.\n",
 				summary->root);
 	}
+	summary_inference_print(&summary->inference, out);
 	if (losses)
 		print_losses(losses, out);
 }

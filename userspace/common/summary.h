@@ -2,7 +2,7 @@
 /*
  * What a sandbox was denied, counted while it runs and told at its end: how often, what, by which
  * program, and the policy lines that would allow it; besides what was not seen (events dropped,
- * helpers that failed).
+ * helpers that failed), and what its requests to inference.local came to.
  *
  * Owned by the caller; one thread. Bounded: SUMMARY_KINDS_MAX different denials are listed, the
  * rest only counted. Only tells.
@@ -32,12 +32,15 @@ struct summary;
 struct summary *summary_new(void);
 void summary_free(struct summary *summary);
 
-/* Count an event. Allowed and told ones are only counted as such. */
+/* Count an event. Of those that were allowed only inference counts. */
 void summary_add(struct summary *summary, const struct event *event);
 
 /* Events that were denied, and that audit mode let pass. */
 uint64_t summary_denied(const struct summary *summary);
 uint64_t summary_audited(const struct summary *summary);
 
-/* Print it. Nothing at all if nothing was denied and nothing lost. @losses may be NULL. */
+/*
+ * Print it. Nothing at all if nothing was denied, nothing lost, and inference.local not asked.
+ * @losses may be NULL.
+ */
 void summary_print(struct summary *summary, const struct summary_losses *losses, FILE *out);

@@ -53,6 +53,11 @@ static size_t cut(enum worker_record_text which, const struct worker_record_stri
 	return end ? (size_t)(end - text->data) : size;
 }
 
+static uint32_t at_most_32(uint64_t number)
+{
+	return number < UINT32_MAX ? (uint32_t)number : UINT32_MAX;
+}
+
 bool worker_records_add(struct worker_records *records, const struct worker_record *record)
 {
 	struct fixed fixed = {
@@ -64,10 +69,10 @@ bool worker_records_add(struct worker_records *records, const struct worker_reco
 		.ns_pid = record->ns_pid,
 		.endpoint = record->endpoint,
 		.generation = record->generation,
-		.microseconds = record->microseconds,
-		.first_byte = record->first_byte,
-		.tokens_in = record->tokens_in,
-		.tokens_out = record->tokens_out,
+		.microseconds = at_most_32(record->microseconds),
+		.first_byte = at_most_32(record->first_byte),
+		.tokens_in = at_most_32(record->tokens_in),
+		.tokens_out = at_most_32(record->tokens_out),
 		.status = record->status,
 		.port = record->port,
 		.kind = record->kind,

@@ -78,18 +78,21 @@ struct worker_record {
 	uint64_t time;	     /* CLOCK_BOOTTIME ns, of the decision */
 	uint64_t start_time; /* of the process */
 	uint64_t up, down;   /* bytes of the bodies toward the server, and toward the agent */
+	/*
+	 * These four are told as at most UINT32_MAX. microseconds: from the request's head to the
+	 * response's end; first_byte: to its head, 0 = none came.
+	 */
+	uint64_t microseconds, first_byte;
+	uint64_t tokens_in, tokens_out; /* INFERENCE, as is first_byte */
 	uint32_t pid, ns_pid;
-	uint32_t endpoint;     /* index into CompiledPolicy.endpoints, or NO_ENDPOINT */
-	uint32_t generation;   /* of the policy that decided */
-	uint32_t microseconds; /* from the request's head to the response's end */
-	uint32_t first_byte;   /* INFERENCE: microseconds to the response's head; 0 = none came */
-	uint32_t tokens_in, tokens_out; /* INFERENCE */
-	uint16_t status;		/* of the response that the agent got, 0 = none; 100..999 */
-	uint16_t port;			/* host order */
-	uint8_t kind;			/* enum worker_record_kind */
-	uint8_t verdict;		/* enum worker_record_verdict */
-	uint8_t scheme;			/* enum worker_record_scheme */
-	uint8_t flags;			/* WORKER_RECORD_STREAM ..; 0 for all but INFERENCE */
+	uint32_t endpoint;   /* index into CompiledPolicy.endpoints, or NO_ENDPOINT */
+	uint32_t generation; /* of the policy that decided */
+	uint16_t status;     /* of the response that the agent got, 0 = none; 100..999 */
+	uint16_t port;	     /* host order */
+	uint8_t kind;	     /* enum worker_record_kind */
+	uint8_t verdict;     /* enum worker_record_verdict */
+	uint8_t scheme;	     /* enum worker_record_scheme */
+	uint8_t flags;	     /* WORKER_RECORD_STREAM ..; 0 for all but INFERENCE */
 	struct worker_record_string text[WORKER_RECORD_TEXT_COUNT];
 };
 

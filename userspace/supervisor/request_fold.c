@@ -14,10 +14,10 @@
 struct kind {
 	uint64_t hash; /* 0 = free */
 	uint64_t start, used;
-	uint64_t left_out, up, down, microseconds;
+	uint64_t left_out;
 	unsigned int told;
 	bool others;
-	/* The last one left out, while left_out > 0; its texts are in `text`. */
+	/* Of those left out, while left_out > 0, with their sums; its texts are in `text`. */
 	struct worker_record last;
 	char *text;
 };
@@ -76,6 +76,20 @@ static uint64_t mix(uint64_t hash, const struct worker_record_string *text)
 	return mix_word(hash, word);
 }
 
+/*
+ * What requests have in common that are summed up with others. Tokens are somebody's money: they
+ * are never added to those of another route or model.
+ */
+static bool is_common(const struct worker_record *record, enum worker_record_text which)
+{
+	static const uint32_t all = 1u << WORKER_RECORD_HOST | 1u << WORKER_RECORD_BINARY;
+	static const uint32_t inference = 1u << WORKER_RECORD_PROTOCOL | 1u << WORKER_RECORD_ERROR |
+					  1u << WORKER_RECORD_ROUTE | 1u << WORKER_RECORD_PROVIDER |
+					  1u << WORKER_RECORD_MODEL;
+
+	return (record->kind == WORKER_RECORD_INFERENCE ? all | inference : all) & 1u << which;
+}
+
 static uint64_t hash_of(const struct request_fold *fold, const struct worker_record *record,
 			bool others)
 {
@@ -85,31 +99,26 @@ static uint64_t hash_of(const struct request_fold *fold, const struct worker_rec
 				      (uint64_t)record->scheme << 16 |
 				      (uint64_t)record->port << 24);
 	hash = mix_word(hash, record->endpoint);
-	if (others) {
-		hash = mix(hash, &record->text[WORKER_RECORD_HOST]);
-		hash = mix(hash, &record->text[WORKER_RECORD_BINARY]);
-	} else {
-		hash = mix_word(hash, (uint64_t)record->status << 32 | record->generation);
-		for (size_t i = 0; i < WORKER_RECORD_TEXT_COUNT; i++)
+	if (record->kind == WORKER_RECORD_INFERENCE)
+		hash = mix_word(hash, (uint64_t)record->flags | (record->first_byte ? 256 : 0));
+	if (!others || record->kind == WORKER_RECORD_INFERENCE)
+		hash = mix_word(hash, record->status);
+	if (!others)
+		hash = mix_word(hash, record->generation);
+	for (size_t i = 0; i < WORKER_RECORD_TEXT_COUNT; i++)
+		if (!others || is_common(record, (enum worker_record_text)i))
 			hash = mix(hash, &record->text[i]);
-	}
 	return hash ? hash : 1;
 }
 
 static void tell_sum(struct request_fold *fold, struct kind *kind)
 {
-	struct worker_record *last = &kind->last;
-
 	if (!kind->left_out)
 		return;
-	last->up = kind->up;
-	last->down = kind->down;
-	last->microseconds =
-		kind->microseconds < UINT32_MAX ? (uint32_t)kind->microseconds : UINT32_MAX;
-	fold->sink.tell(fold->sink.arg, last, kind->left_out, kind->others);
+	fold->sink.tell(fold->sink.arg, &kind->last, kind->left_out, kind->others);
 	free(kind->text);
 	kind->text = NULL;
-	kind->left_out = kind->up = kind->down = kind->microseconds = 0;
+	kind->left_out = 0;
 }
 
 /* Ever new kinds shall not push those out that they are summed up in: these have sets of their own.
@@ -163,13 +172,20 @@ static bool keep(struct kind *kind, const struct worker_record *record)
 
 static bool leave_out(struct kind *kind, const struct worker_record *record)
 {
+	struct worker_record *sum = &kind->last;
+
 	if (!kind->left_out && !keep(kind, record))
 		return false;
-	kind->last.time = record->time;
 	kind->left_out++;
-	kind->up += record->up;
-	kind->down += record->down;
-	kind->microseconds += record->microseconds;
+	sum->time = record->time;
+	if (kind->left_out == 1)
+		return true;
+	sum->up += record->up;
+	sum->down += record->down;
+	sum->microseconds += record->microseconds;
+	sum->first_byte += record->first_byte;
+	sum->tokens_in += record->tokens_in;
+	sum->tokens_out += record->tokens_out;
 	return true;
 }
 
@@ -194,9 +210,13 @@ static bool has_budget(struct request_fold *fold, uint64_t now)
 void request_fold_add(struct request_fold *fold, const struct worker_record *record, uint64_t now)
 {
 	struct kind *kind = find(fold, hash_of(fold, record, false), false, now);
+	unsigned int each =
+		record->kind == WORKER_RECORD_INFERENCE && record->verdict == WORKER_RECORD_ALLOWED
+			? REQUEST_FOLD_EACH_INFERENCE
+			: REQUEST_FOLD_EACH;
 
 	/* A sum is for a kind of which something was told: else nobody knows what is meant. */
-	if (kind->told >= REQUEST_FOLD_EACH && leave_out(kind, record))
+	if (kind->told >= each && leave_out(kind, record))
 		return;
 	if (!has_budget(fold, now)) {
 		kind = find(fold, hash_of(fold, record, true), true, now);

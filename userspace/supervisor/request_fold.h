@@ -6,6 +6,9 @@
  * of a budget for all kinds; then requests are summed up that have only verdict, endpoint and
  * binary in common.
  *
+ * Of inference every request counts, in tokens and time, so many more are told as they are; sums
+ * are always those of one route, provider, model, API, status and error.
+ *
  * Owned by struct worker; its thread. Bounded: FOLD_KINDS kinds at a time, the one unseen longest
  * is told early. Costs a fraction of a microsecond for one that is summed up. Fails towards telling
  * more.
@@ -17,15 +20,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define REQUEST_FOLD_KINDS 256
-#define REQUEST_FOLD_EACH  5	/* of a kind told each second, before the rest is summed up */
-#define REQUEST_FOLD_BURST 2048 /* told at once, whatever their kinds, and then a second */
-#define REQUEST_FOLD_RATE  512
+#define REQUEST_FOLD_KINDS	    256
+#define REQUEST_FOLD_EACH	    5 /* of a kind told each second, before the rest is summed up */
+#define REQUEST_FOLD_EACH_INFERENCE 64	 /* of those that were allowed */
+#define REQUEST_FOLD_BURST	    2048 /* told at once, whatever their kinds, and then a second */
+#define REQUEST_FOLD_RATE	    512
 
 struct request_fold;
 
 /*
- * @record stands for @repeated requests (0: for itself), whose bytes and time it has the sums of;
+ * @record stands for @repeated requests (0: for itself), whose bytes, times and tokens it has the
+ * sums of;
  * @others: see above.
  */
 struct request_fold_sink {
