@@ -92,6 +92,10 @@ static const struct policy_object object_profile = {
 		{.name = "named_variables",
 		 .kind = POLICY_KIND_BOOL,
 		 AT(provider_profile, named_variables)},
+		{.name = "inference",
+		 .kind = POLICY_KIND_OBJECT,
+		 AT(provider_profile, inference),
+		 .object = &profile_object_inference},
 		{}}};
 
 static void check_key(const struct policy_string *key, struct diagnostics *diag)
@@ -151,14 +155,15 @@ static void check_credentials(const struct provider_profile *profile, struct dia
 	}
 }
 
-static bool has_credential(const struct provider_profile *profile, const char *key)
+const struct profile_credential *profile_credential(const struct provider_profile *profile,
+						    const char *key)
 {
 	const struct profile_credential *credentials = profile->credentials.items;
 
 	for (size_t i = 0; i < profile->credentials.count; i++)
 		if (credentials[i].key.value && !strcmp(credentials[i].key.value, key))
-			return true;
-	return false;
+			return &credentials[i];
+	return NULL;
 }
 
 static void check_binding(const struct provider_profile *profile,
@@ -177,7 +182,7 @@ static void check_binding(const struct provider_profile *profile,
 		policy_error(diag, binding->path.at, "profile.path",
 			     "'path' must begin with '/', not '%s'", binding->path.value);
 	for (size_t i = 0; i < binding->credentials.count; i++)
-		if (!has_credential(profile, binding->credentials.items[i].value))
+		if (!profile_credential(profile, binding->credentials.items[i].value))
 			policy_error(diag, binding->credentials.items[i].at, "profile.binding",
 				     "the profile has no credential '%s'",
 				     binding->credentials.items[i].value);
@@ -197,6 +202,7 @@ static void check(const struct provider_profile *profile, struct diagnostics *di
 			     PROFILE_BINDINGS_MAX);
 	for (size_t i = 0; i < profile->bindings.count; i++)
 		check_binding(profile, &bindings[i], diag);
+	profile_check_inference(profile, diag);
 }
 
 static int parse(const char *name, const void *data, size_t size,
