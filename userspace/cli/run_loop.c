@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/run_loop.h"
 
-#include "cli/agent_reach.h"
 #include "cli/file_watch.h"
 #include "cli/interrupt.h"
 #include "cli/observe.h"
 #include "cli/relay.h"
 #include "common/cleanup.h"
+#include "supervisor/agent_reach.h"
 #include "supervisor/sandbox.h"
 
 #include <errno.h>

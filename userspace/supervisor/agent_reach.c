@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/agent_reach.h"
+#include "supervisor/agent_reach.h"
 
 #include "common/cleanup.h"
 #include "common/rights.h"
