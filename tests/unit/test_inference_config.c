@@ -394,6 +394,7 @@ static void providers_are_checked(void **state)
 	char model[200] = "provider=vllm,base-url=http://127.0.0.1,model=";
 
 	refuse("provider=githup,model=m", -EINVAL, "did you mean 'github'?");
+	refuse("provider=opnai,model=m", -EINVAL, "did you mean 'openai'?");
 	refuse("provider=github,model=m", -EINVAL, "type 'github' has no model to ask");
 	refuse("provider=openai,model=m,region=a", -EINVAL, "'region' is of no use");
 	refuse("provider=openai,model=m,base-url=http://127.0.0.1,project=a", -EINVAL,

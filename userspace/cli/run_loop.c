@@ -130,9 +130,13 @@ static void on_routes(void *arg)
 
 static int watch_routes(struct loop *loop, struct error *err)
 {
-	const char *file = run_inference_file(&loop->run->inference);
+	const struct run_inference *inference = &loop->run->inference;
+	const char *file = run_inference_file(inference);
 	char text[ERROR_MESSAGE_MAX];
 
+	if (inference->config)
+		observe_routes(loop->observe, file,
+			       inference_config_get(inference->config)->n_routes);
 	if (!file)
 		return 0;
 	if (!is_agents(loop->run, file))

@@ -70,7 +70,7 @@ void event_routes_loaded(struct event *ret, const char *sandbox, const char *fil
 
 	made(ret, sandbox, EVENT_CLASS_CONFIG, "LOADED", 1, "LOADED");
 	text_init(&t, ret->message, sizeof(ret->message));
-	text_add(&t, "routes of inference.local: %s", file);
+	text_add(&t, "routes of inference.local: %s", file ? file : "(options)");
 	text_init(&t, ret->context, sizeof(ret->context));
 	text_add(&t, "routes:%zu", routes);
 }
