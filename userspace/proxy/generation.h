@@ -47,6 +47,7 @@ struct origin {
 	uint16_t port;
 	bool literal;	     /* host is an address */
 	bool has_middleware; /* one selects the host */
+	bool inference;	     /* it is inference.local */
 	const char *host;
 	const char *binary;
 	char text[]; /* both */
