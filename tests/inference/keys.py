@@ -182,7 +182,7 @@ def during(world, inside, tap):
     with open(world.path("work", "prefixes"), "w", encoding="utf-8") as out:
         out.write("\n".join(value[:12] for value in SECRETS) + "\n" + CANARY[:14] + "\n")
     done = inside.act("timeout 60 grep -rlaFf prefixes --exclude=prefixes --exclude-dir=node_modules "
-                      "/etc . /run /tmp /var/tmp /dev/shm /proc/self/environ /proc/1 2>/dev/null; true")
+                      "/etc . /run /tmp /var/tmp /dev/shm /proc/self/environ 2>/dev/null; true")
     hits = [line for line in done.text.split() if not line.endswith("canary.txt")]
     tap.point("canary.txt" in done.text and not hits, "no file in its view has one, and the canary's does",
               done.text[-600:], patterns)
@@ -196,7 +196,7 @@ def written(world, inside, tap):
     for what, text in (("the log", inside.log()), ("what it said", inside.why()),
                        ("metrics", inside.metrics())):
         tap.point(text and not leaks_in(text.encode()), what + " has no key", text[-300:])
-    tap.point("API:INFERENCE" in inside.log(), "the log tells of requests")
+    tap.point(re.search('API:INFERENCE|"class_uid": ?6003', inside.log()), "the log tells of requests")
     tap.point("agents-key" not in inside.log() and "agents-secret" not in inside.log(),
               "nor what the agent sent for one")
     bad, seen = [], False
