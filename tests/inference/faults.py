@@ -81,7 +81,7 @@ def broken(inside, tap):
                   "%s: the client anthropic raises" % name, done)
     inside.mark()
     inside.act(chat("rst", True))
-    tap.point(inside.told("API:INFERENCE .*route:rst"), "it is told", inside.log()[inside.at:])
+    tap.point(inside.told("API:INFERENCE .*route:rst .*error:stream_truncated"), "it is told", inside.log()[inside.at:])
 
 
 def slow(inside, tap):
@@ -110,7 +110,7 @@ def nonsense(inside, tap):
         inside.mark()
         done = inside.act(chat(name))
         tap.point(refused(done, 502, "provider_failed"), "a certificate, %s: 502" % name, done)
-        tap.point(inside.told("API:INFERENCE .*route:%s.*(?i:%s)" % (name, why)), "with the reason told",
+        tap.point(inside.told(r"API:INFERENCE .*route:%s .*\[reason:.*(?i:%s)" % (name, why)), "with the reason told",
                   inside.log()[inside.at:])
     done = inside.act(chat("down"))
     tap.point(refused(done, 503, "provider_unreachable"), "nobody listens: 503", done)

@@ -140,9 +140,11 @@ def sdk(what, model="", **more):
 
 
 def post(path, body, options="", url=URL):
-    """An act: curl, with what an agent may try to get through."""
+    """An act: curl, with what an agent may try to get through; by HTTP/1.1 if nothing else is said."""
     if isinstance(body, (dict, list)):
         body = json.dumps(body)
+    if "--http" not in options:
+        options = "--http1.1 " + options
     return (CURL + "-H 'Content-Type: application/json' -H 'Authorization: Bearer agents-key' "
             "-H 'x-api-key: agents-key' -H 'x-agent-secret: agents-secret' -b agents=cookie %s "
             "--data-binary '%s' '%s%s'" % (options, body, url, path))
