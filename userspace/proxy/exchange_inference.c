@@ -273,6 +273,8 @@ void exchange_infer(struct exchange *ex)
 
 	if (!begin(ex) || !find_call(ex))
 		return;
+	/* An answer costs money: it is not let come for nobody. */
+	ex->agent->leaves = !ex->agent->probe;
 	if (ex->has_body != wants_body)
 		refuse(ex, 400, "invalid_body",
 		       wants_body ? "the request has no body" : "a GET request has no body");
