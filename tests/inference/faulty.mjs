@@ -59,6 +59,7 @@ export const FAULTS = {
 		await sleep(3000);
 		return true;
 	},
+	silent: () => sleep(60000, undefined, { ref: false }),
 	async stall({ response }) {
 		response.writeHead(200, JSON_TYPE);
 		response.write('{"id":"half');

@@ -33,7 +33,7 @@ KEYS = {
     "AWS_SESSION_TOKEN": "session" + os.urandom(40).hex(),
 }
 # What an agent sends of its own, and what is nobody's business but the agent's.
-AGENTS = "agents-|org-agent|proxy-agent"
+AGENTS = "agents[-=]"
 
 POLICY = """version: 1
 filesystem_policy:
@@ -99,11 +99,11 @@ class InferenceWorld(ProxyWorld):
 class InferenceSandbox(ProxySandbox):
     """@inference: a file's name, or options' values."""
 
-    def __init__(self, world, inference, name, options=(), env=None):
+    def __init__(self, world, inference, name, options=(), env=None, policy=POLICY):
         given = [inference] if isinstance(inference, str) else inference
         words = [word for value in given for word in ("--inference", value)]
         self.metrics_path = world.path(name + ".metrics")
-        super().__init__(world, POLICY % world.path("node_modules"), name,
+        super().__init__(world, policy % world.path("node_modules"), name,
                          [*words, "--metrics", self.metrics_path, *options],
                          {**KEYS, **(env or {})})
 
@@ -164,5 +164,6 @@ def refused(done, status, wanted):
     return code(done) == wanted and "=%d " % status in done.text
 
 
-__all__ = ["AGENTS", "CURL", "InferenceSandbox", "InferenceWorld", "KEYS", "LOCAL", "URL", "code", "openai",
+__all__ = ["AGENTS", "CURL", "InferenceSandbox", "InferenceWorld", "KEYS", "LOCAL", "POLICY", "URL",
+           "code", "openai",
            "post", "refused", "route", "sdk", "wait_for"]

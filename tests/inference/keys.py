@@ -178,15 +178,18 @@ def during(world, inside, tap):
     tap.point("CANARY" in done.text and not leaks_in(done.text.encode()),
               "nor is there one for an agent that looks", done.text[-300:])
     # Everything that an agent may read, by itself; what it finds must not be in its own arguments.
-    patterns = world.write("work/canary.txt", CANARY + "\n")
-    with open(world.path("work", "prefixes"), "w", encoding="utf-8") as out:
-        out.write("\n".join(value[:12] for value in SECRETS) + "\n" + CANARY[:14] + "\n")
-    done = inside.act("timeout 60 grep -rlaFf prefixes --exclude=prefixes --exclude-dir=node_modules "
-                      "/etc . /run /tmp /var/tmp /dev/shm /proc/self/environ 2>/dev/null; true")
-    hits = [line for line in done.text.split() if not line.endswith("canary.txt")]
-    tap.point("canary.txt" in done.text and not hits, "no file in its view has one, and the canary's does",
-              done.text[-600:], patterns)
-    os.unlink(world.path("work", "prefixes"))
+    world.write("work/canary.txt", CANARY + "\n")
+    look = ("timeout 60 grep -rlaFf %s --exclude=%s --exclude-dir=node_modules "
+            "/etc . /run /tmp /var/tmp /dev/shm /proc/self/environ 2>/dev/null; echo done")
+    for name, values in (("for-canary", [CANARY]), ("for-keys", SECRETS)):
+        world.write("work/" + name, "\n".join(value[:14] for value in values) + "\n")
+        done = inside.act(look % (name, name))
+        hits = [line for line in done.text.split() if line != "done"]
+        os.unlink(world.path("work", name))
+        if name == "for-keys":
+            tap.point("done" in done.text and not hits, "no file in its view has a key", *hits)
+        else:
+            tap.point("./canary.txt" in hits, "but the canary's has the canary", done)
     done = inside.wait(stream)
     tap.point(done.status == 0 and "word399 " in done.text, "the stream ended whole", done)
 

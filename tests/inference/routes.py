@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several routes: which is taken, what happens when one is down, limits, verification, and routes that
 change under a running sandbox."""
+import json
 import os
 import re
 import subprocess
@@ -14,7 +15,7 @@ CHAT = {"model": "agents-model", "messages": []}
 
 def asked(world, mark):
     """Which models, in turn."""
-    return [re.search(r'"model":"([^"]*)"', entry["body"])[1] for entry in world.requests(mark)]
+    return [json.loads(entry["body"])["model"] for entry in world.requests(mark)]
 
 
 def choice(world, tap):
@@ -133,7 +134,7 @@ def verification(world, tap):
         if starts:
             tap.point(not world.requests(mark), "and asks nobody")
         else:
-            tap.point(re.search("openshell: .*openai", done.stderr) and "sk-wrong" not in done.stderr
+            tap.point(re.search(r"route m .*openai\.svc\.test.*401", done.stderr) and "sk-wrong" not in done.stderr
                       and "provider-says-no" not in done.stderr and "--no-verify" in done.stderr,
                       "and says why", done.stderr)
     for host, why in (("down.svc.test", "refused"), ("none.svc.test", ""), ("expired.svc.test", "expired")):

@@ -11,8 +11,8 @@ import sys
 
 import routes
 from agents import outside_agent
-from inference_world import (AGENTS, CURL, InferenceSandbox, InferenceWorld, KEYS, LOCAL, URL, openai,
-                             post, refused, route, sdk, wait_for)
+from inference_world import (AGENTS, CURL, InferenceSandbox, InferenceWorld, KEYS, LOCAL, POLICY, URL,
+                             openai, post, refused, route, sdk, wait_for)
 from sandbox import Tap, left_behind
 
 VERTEX = "https://vertex.svc.test/v1/projects/p1/locations/eu"
@@ -20,6 +20,11 @@ BEDROCK = "anthropic.claude-3-5-sonnet-20241022-v2:0"
 BEARER = ("authorization", "Bearer " + KEYS["OPENAI_API_KEY"])
 XKEY = ("x-api-key", KEYS["ANTHROPIC_API_KEY"])
 GOOGLE = ("authorization", "Bearer " + KEYS["GOOGLE_VERTEX_AI_TOKEN"])
+# The proxy runs for something else.
+PROXIED = POLICY.replace("{}", """
+  other:
+    endpoints: [{host: second.svc.test, port: 443, protocol: rest, access: full, enforcement: enforce}]
+    binaries: [{path: /usr/bin/curl}]""")
 TEXT = "word0 word1 word2 "
 
 
@@ -96,7 +101,7 @@ def clients():
         Row("openai: chat by Vertex", sdk("chat", "gemini", stream=1), TEXT, "vertex.svc.test",
             "/v1/projects/p1/locations/eu/endpoints/openapi/chat/completions",
             "google/gemini-2.5-pro", GOOGLE, "chat_completions", route="gemini"),
-        chat("HTTP/2, by node", sdk("h2", stream=1), "200 "),
+        chat("HTTP/2, by node", sdk("h2", stream=1), "200 ", tokens="~"),
     ]
 
 
@@ -148,6 +153,11 @@ def wrong_with(row, world, mark):
     # The agent's own: in no field. Names of fields are listed once.
     if re.search(AGENTS, json.dumps(entry["headers"])) or "x-agent-secret" in entry["headers"]:
         return "something of the agent's arrived"
+    # What a provider's profile passes on, and no other's.
+    listed = entry["headers"].get("openai-organization")
+    if listed != ("org-agent" if "OpenAI" in entry["headers"].get("user-agent", "") and
+                  row.host != "vertex.svc.test" else None):
+        return "its organization is %s" % listed
     if len(set(entry["raw"])) != len(entry["raw"]):
         return "a field is there twice"
     if row.method == "POST":
@@ -256,7 +266,7 @@ def connections(world, inside, tap):
         tap.point(re.search("=(403|400|421) ", done.text) and world.quiet(mark), what + ": refused",
                   done, *world.lines(mark))
     mark = world.mark()
-    done = inside.act("printf '%%s' '{\"model\":\"gpt\",\"messages\":[]}' >body; " + CURL +
+    done = inside.act("printf '%s' '{\"model\":\"gpt\",\"messages\":[]}' >body; " + CURL +
                       "--data-binary @body -H 'Content-Type: application/json' %s%s --next "
                       "-sS --max-time 10 -w '\\n=%%{http_code} connects %%{num_connects}\\n' "
                       "-H 'Host: openai.svc.test' --data-binary @body %s%s" % (
@@ -287,11 +297,15 @@ def connections(world, inside, tap):
 
 def unconfigured(world, tap):
     """Nothing configured, and no route that fits."""
-    for name, inference in (("none", world.routes([], name="none.routes.yaml")), ("bare", [])):
-        inside = InferenceSandbox(world, inference, name)
+    for name, inference, text in (("none", world.routes([], name="none.routes.yaml"), POLICY),
+                                  ("bare", [], PROXIED)):
+        inside = InferenceSandbox(world, inference, name, policy=text)
         done = inside.act(post("/v1/chat/completions", {"model": "x", "messages": []}))
         tap.point(refused(done, 503, "not_configured") and "--inference" in done.text,
                   "nothing is configured (%s): 503 with a hint" % name, done, inside.why())
+        if name == "bare":
+            tap.point("started with" in done.text or "start the sandbox with" in done.text,
+                      "which says how it is started", done)
         tap.point(inside.end() == 0, "it ends well", inside.why())
     inside = InferenceSandbox(world, world.routes([openai(apis=["chat_completions"])], name="few.routes.yaml"),
                               "few")
