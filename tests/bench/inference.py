@@ -9,14 +9,14 @@ sides, in turn directly and in `openshell run`: events of 220 bytes, 100 a secon
 clock is the same for both, and each event has the time of its sending. Prints, for 1 and 200 streams at
 once, `FIGURE MEDIAN Q1..Q3`, of rounds, in us: `first-N-p50`, `first-N-p99` from a request to its first
 event, `delay-N-..` from sending to receipt of an event; each with `direct`, `ours` and `added`, which is the difference of
-the two in one round. Then `memory`, KiB of the worker's private memory for each of 200 streams.
+the two in one round; `processor-N`, the worker's time for an event. And `memory`, KiB of the worker's private memory for each of 200 streams.
 """
 import os
 import statistics
 import sys
 import time
 
-from proxy import FIRST, NAME, OTHERS, Bench, Broken, Contender, private_kib
+from proxy import (FIRST, NAME, OTHERS, Bench, Broken, Contender, private_kib, processor_time)
 
 ROUNDS = int(os.environ.get("BENCH_INFERENCE_ROUNDS", "7"))
 MS = int(os.environ.get("BENCH_INFERENCE_MS", "4000"))
@@ -87,11 +87,17 @@ class Streams(Bench):
         for count, chunks in ((1, 20), (STREAMS, 100)):
             found = {}
             for contender in self.contenders[::-1 if number % 2 else 1]:
+                before = processor_time(contender.pids)
                 figures = contender.ask("streams", count, chunks, GAP, MS)
                 wanted = count * MS * 1000 / GAP
                 if figures[4] < wanted * 0.9:
                     raise Broken("%s: %d events of %d came" % (contender.name, figures[4], wanted))
                 found[contender.name] = figures
+                if contender.pids:
+                    # It had a second to warm up as well.
+                    spent = (processor_time(contender.pids) - before) * MS / (MS + 1000)
+                    self.values.setdefault("processor-%d ours" % count, []).append(
+                        spent * 1e6 / figures[4])
             for i, figure in enumerate(FIGURES):
                 direct, ours = found["direct"][i], found["ours"][i]
                 for name, value in (("direct", direct), ("ours", ours), ("added", ours - direct)):
