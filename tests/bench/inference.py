@@ -4,12 +4,14 @@
 
 usage: inference.py TOOLS BIN SERVER-ADDRESS SERVER-COMMAND..
 
-As proxy.py, whose world it has. One client (streamload) and one server (streamserver) over TLS on both
-sides, in turn directly and in `openshell run`: events of 220 bytes, 100 a second in each stream. The
-clock is the same for both, and each event has the time of its sending. Prints, for 1 and 200 streams at
-once, `FIGURE MEDIAN Q1..Q3`, of rounds, in us: `first-N-p50`, `first-N-p99` from a request to its first
-event, `delay-N-..` from sending to receipt of an event; each with `direct`, `ours` and `added`, which is the difference of
-the two in one round; `processor-N`, the worker's time for an event. And `memory`, KiB of the worker's private memory for each of 200 streams.
+As proxy.py, whose world it has. One client (streamload) and one server (streamserver) that speak TLS, in
+turn directly, in `openshell run`, and through streamrelay, which passes on bytes and knows nothing of
+them: events of 220 bytes, 100 a second in each stream. The clock is the same for all, and each event
+has the time of its sending. Prints, for 1 and 200 streams at once, `FIGURE CONTENDER MEDIAN Q1..Q3` of
+rounds, in us: `first-N-p50`, `first-N-p99` from a request to its first event, `delay-N-..` from sending
+to receipt of an event, by `direct` and `ours`; `added` and `relay-added` are the differences to direct
+in one round. `processor-N` is processor time for an event. Then `memory`, KiB of the worker's private
+memory for each of 200 streams.
 """
 import os
 import statistics
@@ -20,7 +22,7 @@ from proxy import (FIRST, NAME, OTHERS, Bench, Broken, Contender, private_kib, p
 
 ROUNDS = int(os.environ.get("BENCH_INFERENCE_ROUNDS", "7"))
 MS = int(os.environ.get("BENCH_INFERENCE_MS", "4000"))
-PORT, GAP, STREAMS = 9443, 10000, 200
+PORT, RELAY, GAP, STREAMS = 9443, 9444, 10000, 200
 FIGURES = ("first-%d-p50", "first-%d-p99", "delay-%d-p50", "delay-%d-p99")
 POLICY = """version: 1
 filesystem_policy: {include_workdir: true, read_only: [/usr, /lib, /lib64, /bin, /etc]}
@@ -39,6 +41,10 @@ class Streams(Bench):
         time.sleep(0.5)
         self.contenders.append(Contender("direct", [self.path("streamload"), NAME, str(PORT), NAME,
                                                     self.path("ca.crt")]))
+        relay = self.spawn([os.path.join(self.tools, "streamrelay"), str(RELAY), NAME, str(PORT)], FIRST)
+        time.sleep(0.5)
+        self.contenders.append(Contender("relay", [self.path("streamload"), "127.0.0.1", str(RELAY),
+                                                   NAME, self.path("ca.crt")], [relay.pid]))
         self.contenders.append(self.ours())
 
     def copy(self, name):
@@ -86,7 +92,8 @@ class Streams(Bench):
     def turn(self, number):
         for count, chunks in ((1, 20), (STREAMS, 100)):
             found = {}
-            for contender in self.contenders[::-1 if number % 2 else 1]:
+            turn = number % len(self.contenders)
+            for contender in self.contenders[turn:] + self.contenders[:turn]:
                 before = processor_time(contender.pids)
                 figures = contender.ask("streams", count, chunks, GAP, MS)
                 wanted = count * MS * 1000 / GAP
@@ -96,11 +103,13 @@ class Streams(Bench):
                 if contender.pids:
                     # It had a second to warm up as well.
                     spent = (processor_time(contender.pids) - before) * MS / (MS + 1000)
-                    self.values.setdefault("processor-%d ours" % count, []).append(
+                    self.values.setdefault("processor-%d %s" % (count, contender.name), []).append(
                         spent * 1e6 / figures[4])
             for i, figure in enumerate(FIGURES):
-                direct, ours = found["direct"][i], found["ours"][i]
-                for name, value in (("direct", direct), ("ours", ours), ("added", ours - direct)):
+                direct = found["direct"][i]
+                for name, value in (("direct", direct), ("ours", found["ours"][i]),
+                                    ("added", found["ours"][i] - direct),
+                                    ("relay-added", found["relay"][i] - direct)):
                     self.values.setdefault("%s %s" % (figure % count, name), []).append(value)
 
     def tell(self):
