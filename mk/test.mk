@@ -18,8 +18,9 @@ $(BUILD)/tests/unit/%: $(BUILD)/san/tests/unit/%.o $(BUILD)/libopenshell-san.a
 # Native tests in C print TAP like the scripts beside them.
 NATIVE_TESTS := $(patsubst tests/native/%.c,$(BUILD)/tests/native/%,$(wildcard tests/native/*.c))
 
-# The relay is the command line's, so it is in no library.
+# The relay and the watch are the command line's, so they are in no library.
 $(BUILD)/tests/native/relay: $(BUILD)/obj/userspace/cli/relay.o $(BUILD)/obj/userspace/cli/terminal.o
+$(BUILD)/tests/native/file_watch: $(BUILD)/obj/userspace/cli/file_watch.o
 
 $(BUILD)/tests/native/%: $(BUILD)/obj/tests/native/%.o $(BUILD)/libopenshell.a
 	@mkdir -p $(@D)

@@ -11,7 +11,7 @@
 # tree, so that sandboxes of the host are neither disturbed nor mistaken for something left behind.
 set -u
 export LC_ALL=C
-unset GITHUB_TOKEN GH_TOKEN
+unset GITHUB_TOKEN GH_TOKEN OPENAI_API_KEY CODEX_API_KEY OPENAI_BASE_URL OPENAI_COMPATIBLE_BASE_URL
 bin=${1:-${BUILD:-build}/bin}
 n=0
 failed=0
@@ -252,6 +252,25 @@ refuses "--provider without its variable" 1 "needs GITHUB_TOKEN or GH_TOKEN" \
 	--provider github -- true
 refuses "--provider generic without variables" 1 "needs the variables' names" \
 	--provider generic -- true
+refuses "--inference without a model" 2 "needs provider=NAME and model=MODEL" \
+	--inference provider=openai -- true
+refuses "--inference with a misspelt key" 2 "did you mean 'model'?" \
+	--inference provider=openai,modle=m -- true
+refuses "--inference with a file beside a route" 2 "a file stands alone" \
+	--inference routes.yaml --inference provider=vllm,model=m -- true
+refuses "--inference with a password in its URL" 2 "it has a user name" \
+	--inference provider=openai,model=m,base-url=https://me:hush@a.example -- true
+! grep -q hush err
+ok $? "without telling the password"
+refuses "--inference that is neither" 1 "takes a file, or a route such as provider=" \
+	--inference bogus -- true
+refuses "--inference without its variable" 1 "needs OPENAI_API_KEY or CODEX_API_KEY" \
+	--inference provider=openai,model=m -- true
+refuses "--inference without its base URL" 1 "needs a base URL" \
+	--inference provider=vllm,model=m -- true
+printf 'version: 1\ninference:\n  routs: []\n' >routes.yaml
+refuses "--inference with a file that is not valid" 1 "routes.yaml:3:3: error: .*'routes'?" \
+	--inference routes.yaml -- true
 refuses "--log-format xml" 2 "expected shorthand or ocsf" --log-format xml -- true
 refuses "--tty --no-tty" 2 "exclude each other" --tty -- true
 refuses "an unknown option" 2 "unknown option --bogus" --bogus -- true

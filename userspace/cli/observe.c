@@ -136,6 +136,12 @@ void observe_problem(struct observe *observe, const char *sentence)
 	tell(observe, &observe->made);
 }
 
+void observe_routes(struct observe *observe, const char *file, size_t routes)
+{
+	event_routes_loaded(&observe->made, observe->options.name, file, routes);
+	tell(observe, &observe->made);
+}
+
 static void tell_start(struct observe *observe)
 {
 	const struct observe_options *o = &observe->options;

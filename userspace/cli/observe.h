@@ -70,6 +70,9 @@ void observe_request(struct observe *observe, const struct worker_request *reque
 /* Something is wrong with what the sandbox is held by: a finding. */
 void observe_problem(struct observe *observe, const char *sentence);
 
+/* What inference.local does from now on; @file NULL: by the command line. */
+void observe_routes(struct observe *observe, const char *file, size_t routes);
+
 /* Write out what is buffered; to be called every EVENT_WRITER_FLUSH_MS. */
 void observe_flush(struct observe *observe);
 

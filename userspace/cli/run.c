@@ -27,6 +27,10 @@ static const struct option_row rows[] = {
 	 "set a variable for the agent; may be repeated"},
 	{"provider", 0, OPTION_STRINGS, offsetof(struct run_options, provider), "P",
 	 "give credentials of a service, TYPE or NAME=TYPE; may be repeated"},
+	{"inference", 0, OPTION_STRINGS, offsetof(struct run_options, inference), "ROUTE|FILE",
+	 "answer https://inference.local by provider=P,model=M[,base-url=URL]; may be repeated"},
+	{"no-verify", 0, OPTION_FLAG, offsetof(struct run_options, no_verify), NULL,
+	 "do not try the routes of --inference first"},
 	{"upstream-ca", 0, OPTION_STRINGS, offsetof(struct run_options, upstream_ca), "FILE",
 	 "CA certificates that servers are believed by besides the host's; may be repeated"},
 	{"workdir", 0, OPTION_STRING, offsetof(struct run_options, workdir), "DIR",
@@ -70,7 +74,10 @@ static int help(FILE *out)
 	      "  sudo openshell run -- bash\n"
 	      "  sudo openshell run --policy policy.yaml --log events.log -- ./agent --task "
 	      "fix-tests\n"
-	      "  sudo openshell run --learn policy.yaml -- make\n",
+	      "  sudo openshell run --learn policy.yaml -- make\n"
+	      "  sudo openshell run --inference "
+	      "provider=ollama,model=qwen3:8b,base-url=http://127.0.0.1:11434 \\\n"
+	      "    -- ./agent\n",
 	      out);
 	return EXIT_DONE;
 }
@@ -115,7 +122,7 @@ static int add_trust(struct run *run, struct error *err)
 	const struct agent_trust_variable *variable = agent_trust_variables;
 	int r = 0;
 
-	if (!agent_trust_wanted(run->compiled))
+	if (!agent_trust_wanted(run->compiled) && !run->inference.config)
 		return 0;
 	for (; !r && variable->name; variable++)
 		r = add_variable(run, variable->name, variable->value, err);
@@ -135,6 +142,33 @@ static int add_placeholders(struct run *run, struct error *err)
 			return error_set(err, -ENOMEM, "out of memory");
 		r = add_variable(run, name, equals + 1, err);
 	}
+	return r;
+}
+
+static bool is_taken(const void *arg, const char *name)
+{
+	const struct run *run = arg;
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < run->envs; i++)
+		if (!strncmp(run->env[i], name, n) && run->env[i][n] == '=')
+			return true;
+	for (size_t i = 0; i < run->options.env.len; i++)
+		if (!strncmp(run->options.env.item[i], name, n) &&
+		    run->options.env.item[i][n] == '=')
+			return true;
+	return false;
+}
+
+/* After what providers give, which means their own servers. */
+static int add_inference(struct run *run, struct error *err)
+{
+	struct run_variable variables[RUN_INFERENCE_VARIABLES_MAX];
+	size_t count = run_inference_variables(&run->inference, is_taken, run, variables);
+	int r = 0;
+
+	for (size_t i = 0; !r && i < count; i++)
+		r = add_variable(run, variables[i].name, variables[i].value, err);
 	return r;
 }
 
@@ -167,6 +201,8 @@ static int make_environment(struct run *run, struct error *err)
 		r = add_trust(run, err);
 	if (!r)
 		r = add_placeholders(run, err);
+	if (!r)
+		r = add_inference(run, err);
 	for (size_t i = 0; !r && i < o->env.len; i++) {
 		const char *equals = strchr(o->env.item[i], '=');
 		_cleanup_free_ char *name = NULL;
@@ -325,6 +361,8 @@ static int check_options(struct run *run, struct error *err)
 		r = check_variables(&o->env, err);
 	for (size_t i = 0; !r && i < o->provider.len; i++)
 		r = provider_request_check(o->provider.item[i], err);
+	if (!r)
+		r = run_inference_check(&o->inference, err);
 	if (!r && o->log_format && event_format_parse(o->log_format, &run->log_format))
 		r = error_set(err, -EINVAL, "--log-format %s: expected shorthand or ocsf",
 			      o->log_format);
@@ -354,8 +392,21 @@ static int load_providers(struct run *run, struct error *err)
 	if (!r)
 		r = provider_set_new(directory, asked->item, asked->len, run->compiled,
 				     &run->providers, err);
+	return r;
+}
+
+/* Both may read the same variables, so they are hidden when both have. */
+static int load_secrets(struct run *run, struct error *err)
+{
+	int r = load_providers(run, err);
+
 	if (!r)
+		r = run_inference_load(&run->options.inference, &run->options.provider,
+				       &run->inference, err);
+	if (run->providers)
 		provider_set_hide(run->providers);
+	if (run->inference.config)
+		inference_config_hide(run->inference.config);
 	return r;
 }
 
@@ -375,7 +426,7 @@ static int prepare(struct run *run, struct error *err)
 	if (!r)
 		r = choose_identity(run, err);
 	if (!r)
-		r = load_providers(run, err);
+		r = load_secrets(run, err);
 	if (!r)
 		r = make_environment(run, err);
 	return r;
@@ -386,6 +437,7 @@ static void run_clear(struct run *run)
 	policy_free(run->policy);
 	policy_compiled_free(run->compiled);
 	provider_set_free(run->providers);
+	run_inference_clear(&run->inference);
 	free(run->policy_text);
 	free(run->workdir);
 	for (size_t i = 0; i < run->envs; i++)

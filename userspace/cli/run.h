@@ -6,6 +6,7 @@
 #pragma once
 
 #include "cli/options.h"
+#include "cli/run_inference.h"
 #include "common/event_writer.h"
 #include "common/policy.h"
 #include "common/provider.h"
@@ -19,8 +20,8 @@
 
 struct run_options {
 	const char *policy, *workdir, *name, *cpu, *memory, *learn, *log, *log_format;
-	struct option_strings env, provider, upstream_ca;
-	bool gpu, audit, require_lsm, tty, no_tty;
+	struct option_strings env, provider, upstream_ca, inference;
+	bool gpu, audit, require_lsm, tty, no_tty, no_verify;
 };
 
 #define RUN_ENV_MAX 512
@@ -39,6 +40,7 @@ struct run {
 	struct limits limits;
 	enum event_format log_format;
 	struct provider_set *providers; /* NULL without --provider */
+	struct run_inference inference; /* its config is NULL without --inference */
 	char *workdir;
 	bool tty;
 	char *env[RUN_ENV_MAX];

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/run_loop.h"
 
+#include "cli/file_watch.h"
 #include "cli/interrupt.h"
 #include "cli/observe.h"
 #include "cli/relay.h"
 #include "common/cleanup.h"
+#include "supervisor/agent_reach.h"
 #include "supervisor/sandbox.h"
 
 #include <errno.h>
@@ -19,6 +21,8 @@ struct loop {
 	struct sandbox *sandbox;
 	struct relay *relay;
 	struct observe *observe;
+	struct run *run;
+	struct file_watch *routes; /* NULL: they do not change */
 };
 
 static void on_events(uv_poll_t *handle, int status, int events)
@@ -80,6 +84,70 @@ static void ended(void *arg)
 	struct loop *loop = arg;
 
 	uv_stop(&loop->uv);
+}
+
+/*
+ * An agent that could write the routes could have the key sent to a server of its own, so they are
+ * looked at again each time. Without a policy in force, it may write whatever its user may.
+ */
+static bool is_agents(const struct run *run, const char *file)
+{
+	return run->options.audit || run->options.learn ||
+	       agent_reach_writes(run->compiled, run->workdir, file);
+}
+
+static int set_routes(struct loop *loop, const char *file, struct error *err)
+{
+	struct run_inference *inference = &loop->run->inference;
+	_cleanup_inference_config_ struct inference_config *before = NULL;
+	int r;
+
+	if (is_agents(loop->run, file))
+		return error_set(err, -EPERM, "the agent may write %s", file);
+	r = run_inference_reload(inference, &before, err);
+	return r ? r
+		 : sandbox_set_inference(loop->sandbox, inference_config_get(inference->config),
+					 !loop->run->options.no_verify, err);
+}
+
+/* Told either way; what is wrong with a file changes nothing of what is in force. */
+static void on_routes(void *arg)
+{
+	struct loop *loop = arg;
+	const struct run_inference *inference = &loop->run->inference;
+	const char *file = run_inference_file(inference);
+	char text[ERROR_MESSAGE_MAX + 320];
+	struct error err = {};
+
+	if (!set_routes(loop, file, &err)) {
+		observe_routes(loop->observe, file,
+			       inference_config_get(inference->config)->n_routes);
+		return;
+	}
+	error_wrap(&err, "the routes of inference.local stay as they were");
+	observe_problem(loop->observe, error_format(&err, text, sizeof(text)));
+}
+
+static int watch_routes(struct loop *loop, struct error *err)
+{
+	const struct run_inference *inference = &loop->run->inference;
+	const char *file = run_inference_file(inference);
+	char text[ERROR_MESSAGE_MAX];
+
+	if (inference->config)
+		observe_routes(loop->observe, file,
+			       inference_config_get(inference->config)->n_routes);
+	if (!file)
+		return 0;
+	if (!is_agents(loop->run, file))
+		return file_watch_start(&loop->uv, file, on_routes, loop, &loop->routes, err);
+	snprintf(text, sizeof(text),
+		 "%s is read once, and not when it changes: the agent may write it%s", file,
+		 loop->run->options.audit || loop->run->options.learn
+			 ? ", as it may everything with --audit and --learn"
+			 : "; keep it where it may not");
+	observe_problem(loop->observe, text);
+	return 0;
 }
 
 static int start_handles(struct loop *loop, struct error *err)
@@ -144,6 +212,10 @@ static int start_sandbox(struct run *run, const struct kernel *kernel, struct lo
 
 	if (r)
 		return r;
+	if (run->inference.config) {
+		spec.inference = inference_config_get(run->inference.config);
+		spec.verify = !o->no_verify;
+	}
 	if (run->providers) {
 		spec.credentials = (const Openshell__Worker__V1__Credential *const *)
 					   run->providers->credentials;
@@ -192,6 +264,8 @@ static int watch(struct loop *loop, struct error *err)
 	if (!r)
 		r = start_handles(loop, err);
 	if (!r)
+		r = watch_routes(loop, err);
+	if (!r)
 		r = relay_start(loop->relay, &loop->uv, &target, err);
 	if (r)
 		return r;
@@ -216,7 +290,7 @@ int run_loop(struct run *run, int *ret_status, struct error *err)
 		.workdir = run->workdir,
 	};
 	struct kernel *kernel = NULL;
-	struct loop loop = {};
+	struct loop loop = {.run = run};
 	int r, undelivered = 0, status = 0;
 
 	loop.sink = (struct network_sink){.refused = on_refused,
@@ -250,6 +324,7 @@ int run_loop(struct run *run, int *ret_status, struct error *err)
 	if (!r)
 		*ret_status = status;
 	close_loop(&loop);
+	file_watch_free(loop.routes);
 	observe_free(loop.observe);
 	sandbox_free(loop.sandbox);
 	kernel_close(kernel);

@@ -171,6 +171,8 @@ void event_stopped(struct event *ret, const char *sandbox, int exit_code);
 /* @digest: SHA-256 of the compiled policy, 32 bytes. */
 void event_policy_loaded(struct event *ret, const char *sandbox, const char *file,
 			 uint32_t generation, const uint8_t digest[32]);
+/* Of inference.local; @file NULL: from the command line. */
+void event_routes_loaded(struct event *ret, const char *sandbox, const char *file, size_t routes);
 /* Something that the policy wants and this host cannot give, or another thing to look at. */
 void event_finding(struct event *ret, const char *sandbox, enum event_severity severity,
 		   const char *engine, const char *fmt, ...) __attribute__((format(printf, 5, 6)));

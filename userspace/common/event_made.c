@@ -64,6 +64,17 @@ void event_policy_loaded(struct event *ret, const char *sandbox, const char *fil
 		text_add(&t, "%02x", digest[i]);
 }
 
+void event_routes_loaded(struct event *ret, const char *sandbox, const char *file, size_t routes)
+{
+	struct text t;
+
+	made(ret, sandbox, EVENT_CLASS_CONFIG, "LOADED", 1, "LOADED");
+	text_init(&t, ret->message, sizeof(ret->message));
+	text_add(&t, "routes of inference.local: %s", file ? file : "(options)");
+	text_init(&t, ret->context, sizeof(ret->context));
+	text_add(&t, "routes:%zu", routes);
+}
+
 void event_finding(struct event *ret, const char *sandbox, enum event_severity severity,
 		   const char *engine, const char *fmt, ...)
 {

@@ -92,6 +92,10 @@ static const struct policy_object object_profile = {
 		{.name = "named_variables",
 		 .kind = POLICY_KIND_BOOL,
 		 AT(provider_profile, named_variables)},
+		{.name = "inference",
+		 .kind = POLICY_KIND_OBJECT,
+		 AT(provider_profile, inference),
+		 .object = &profile_object_inference},
 		{}}};
 
 static void check_key(const struct policy_string *key, struct diagnostics *diag)
@@ -151,14 +155,15 @@ static void check_credentials(const struct provider_profile *profile, struct dia
 	}
 }
 
-static bool has_credential(const struct provider_profile *profile, const char *key)
+const struct profile_credential *profile_credential(const struct provider_profile *profile,
+						    const char *key)
 {
 	const struct profile_credential *credentials = profile->credentials.items;
 
 	for (size_t i = 0; i < profile->credentials.count; i++)
 		if (credentials[i].key.value && !strcmp(credentials[i].key.value, key))
-			return true;
-	return false;
+			return &credentials[i];
+	return NULL;
 }
 
 static void check_binding(const struct provider_profile *profile,
@@ -177,7 +182,7 @@ static void check_binding(const struct provider_profile *profile,
 		policy_error(diag, binding->path.at, "profile.path",
 			     "'path' must begin with '/', not '%s'", binding->path.value);
 	for (size_t i = 0; i < binding->credentials.count; i++)
-		if (!has_credential(profile, binding->credentials.items[i].value))
+		if (!profile_credential(profile, binding->credentials.items[i].value))
 			policy_error(diag, binding->credentials.items[i].at, "profile.binding",
 				     "the profile has no credential '%s'",
 				     binding->credentials.items[i].value);
@@ -197,6 +202,7 @@ static void check(const struct provider_profile *profile, struct diagnostics *di
 			     PROFILE_BINDINGS_MAX);
 	for (size_t i = 0; i < profile->bindings.count; i++)
 		check_binding(profile, &bindings[i], diag);
+	profile_check_inference(profile, diag);
 }
 
 static int parse(const char *name, const void *data, size_t size,
@@ -299,8 +305,10 @@ static bool answers_to(const struct provider_profile *profile, const char *type)
 }
 
 struct known {
-	char *type[PROFILE_FILES_MAX + 1]; /* ended by NULL, for policy_word_nearest() */
+	char *type[PROFILE_FILES_MAX];
 	size_t count;
+	char near[PROFILE_NAME_MAX + 1]; /* type or alias; "" = none is */
+	unsigned int distance;		 /* of it */
 };
 
 static void known_clear(struct known *known)
@@ -314,16 +322,28 @@ static int known_compare(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+static void known_compare_to(struct known *known, const char *type, const char *word)
+{
+	const char *const one[] = {word, NULL};
+	unsigned int limit = policy_word_limit(type);
+	unsigned int distance = policy_word_distance(type, word, limit);
+
+	if (!policy_word_nearest(type, one) || (*known->near && distance >= known->distance))
+		return;
+	snprintf(known->near, sizeof(known->near), "%s", word);
+	known->distance = distance;
+}
+
 static int no_such_type(const char *directory, const char *type, struct known *known,
 			struct error *err)
 {
-	const char *near = policy_word_nearest(type, (const char *const *)known->type);
 	char list[512] = "";
 	size_t used = 0;
 
-	if (near)
+	if (*known->near)
 		return error_set(err, -ENOENT,
-				 "there is no provider type '%s' (did you mean '%s'?)", type, near);
+				 "there is no provider type '%s' (did you mean '%s'?)", type,
+				 known->near);
 	qsort(known->type, known->count, sizeof(known->type[0]), known_compare);
 	for (size_t i = 0; i < known->count && used < sizeof(list); i++)
 		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "",
@@ -352,6 +372,9 @@ static int consider(const char *directory, const char *file, const char *type, s
 		*ret_profile = TAKE_PTR(profile);
 		return 0;
 	}
+	known_compare_to(known, type, profile->type.value);
+	for (size_t i = 0; i < profile->aliases.count; i++)
+		known_compare_to(known, type, profile->aliases.items[i].value);
 	known->type[known->count] = strdup(profile->type.value);
 	if (!known->type[known->count])
 		return error_set(err, -ENOMEM, "out of memory");

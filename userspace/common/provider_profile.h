@@ -9,6 +9,7 @@
 
 #include "common/policy.h"
 #include "common/provider_key.h"
+#include "common/provider_profile_inference.h"
 
 #define PROFILE_CREDENTIALS_MAX 16
 #define PROFILE_VARIABLES_MAX	8 /* that one credential is looked for in */
@@ -40,6 +41,7 @@ struct provider_profile {
 	struct policy_list credentials;	    /* of struct profile_credential */
 	struct policy_list bindings;	    /* of struct profile_binding */
 	struct policy_bool named_variables; /* the command line names the variables */
+	struct profile_inference inference; /* head.at.line 0: no route can lead there */
 };
 
 /*
@@ -55,6 +57,10 @@ int provider_profile_parse(const char *name, const void *data, size_t size,
 			   struct error *err);
 
 void provider_profile_free(struct provider_profile *profile);
+
+/* The credential of that key, or NULL. */
+const struct profile_credential *profile_credential(const struct provider_profile *profile,
+						    const char *key);
 
 /*
  * Find the profile of a type or alias among the files of @directory. -ENOENT with a sentence that
