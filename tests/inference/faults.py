@@ -115,6 +115,7 @@ def alone(world, tap):
     routes = {name: openai(name, host=name + ".svc.test") for name, _ in UNREACHED}
     path = world.routes([], name="alone.routes.yaml")
     inside = InferenceSandbox(world, path, "alone", ["--no-verify"])
+    inside.act("true")
     for name, why in UNREACHED:
         world.routes([routes[name]], name="alone.routes.yaml")
         wait_for(lambda: "not_configured" not in inside.act(chat("x")).text, 5)

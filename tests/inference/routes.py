@@ -153,6 +153,19 @@ def verification(world, tap):
               "two routes by options, and clients that are told nothing", done.stdout, done.stderr)
 
 
+def during(world, tap):
+    """A file that changes after it was read, and before anybody watches it: a slow provider is tried in
+    between."""
+    path = world.routes([openai("slow", "/x-slow")], name="during.routes.yaml")
+    mark = world.mark()
+    inside = InferenceSandbox(world, path, "during")
+    tap.point(wait_for(lambda: world.requests(mark), 10), "a slow route is tried", inside.why())
+    world.routes([openai("quick")], name="during.routes.yaml")
+    tap.point(wait_for(lambda: '"model":"real-quick"' in inside.act(
+        post("/v1/chat/completions", CHAT)).text, 8), "what came meanwhile is used", inside.why())
+    inside.end()
+
+
 def refresh(world, tap):
     """Routes change under a running sandbox."""
     path = world.routes([openai("old")], name="live.routes.yaml")
@@ -175,6 +188,7 @@ def refresh(world, tap):
     done = inside.wait(stream)
     tap.point(done.status == 0 and "word59" in done.text and "word0 word1 " in done.text,
               "and the stream ended whole, on the old one", done)
+    during(world, tap)
     for what, text in (("not YAML", "{"), ("another key", "version: 1\ninference: {route: []}\n"),
                        ("no such provider", 'version: 1\ninference: {routes: [{provider: nobody, model: m}]}\n'),
                        ("empty", "")):
