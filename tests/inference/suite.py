@@ -36,6 +36,7 @@ def all_routes():
         route("claude", "anthropic", "real-claude", "https://anthropic.svc.test"),
         route("bedrock", "aws-bedrock", BEDROCK, "https://bedrock.svc.test", auth="sigv4",
               region="eu-west-1"),
+        route("bridge", "aws-bedrock", "amazon.nova-lite-v1:0", "https://bedrock.svc.test"),
         route("vertex", "google-vertex-ai", "claude-sonnet-4@20250514", VERTEX, project="p1",
               region="eu"),
         route("gemini", "google-vertex-ai", "google/gemini-2.5-pro", VERTEX, project="p1", region="eu"),
@@ -122,6 +123,12 @@ def bare():
         Row("Bedrock, signed", post("/model/agents-model/invoke", INVOKE), "=200", "bedrock.svc.test",
             "/model/anthropic.claude-3-5-sonnet-20241022-v2%3A0/invoke", None, None,
             "bedrock_invoke", route="bedrock", body=INVOKE, signed="good eu-west-1 bedrock"),
+        Row("Bedrock by a bridge, which needs no key", post("/model/bridge/invoke", INVOKE), "=200",
+            "bedrock.svc.test", "/model/amazon.nova-lite-v1%3A0/invoke", None, None, "bedrock_invoke",
+            route="bridge", body=INVOKE),
+        Row("a model that is named in the path, escaped", post("/model/amazon.nova-lite-v1%3A0/invoke",
+                                                               INVOKE), "=200", "bedrock.svc.test",
+            "/model/amazon.nova-lite-v1%3A0/invoke", None, None, "bedrock_invoke", route="bridge"),
         Row("Vertex, Claude", post("/v1/messages", {"model": "vertex", "max_tokens": 1,
                                                     "messages": []}), "=200", "vertex.svc.test",
             "/v1/projects/p1/locations/eu/publishers/anthropic/models/"
@@ -147,7 +154,7 @@ def wrong_with(row, world, mark):
         return "the key is not in " + row.key[0]
     if row.signed and entry.get("signature") != row.signed:
         return "the signature is %s" % entry.get("signature")
-    others = {"authorization", "x-api-key"} - {row.key[0] if row.key else "authorization"}
+    others = {"authorization", "x-api-key"} - {"authorization" if row.signed else row.key and row.key[0]}
     if any(name in entry["headers"] for name in others):
         return "it has more than one key"
     # The agent's own: in no field. Names of fields are listed once.
