@@ -3,9 +3,9 @@
 #
 # usage: carry.sh STAGING
 #
-# What the names suite and the proxy's plain one need in a guest beyond what every guest has, as words
-# for tests/vm/run.sh: clients, servers, and the part of python's library that they use. Of node (100
-# MB) nothing.
+# What the names suite and the plain ones of proxy and inference need in a guest beyond what every
+# guest has, as words for tests/vm/run.sh: clients, servers, and the part of python's library that
+# they use. Of node (100 MB) nothing.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 staging=$1
@@ -27,8 +27,10 @@ printf '%s\n' --add "$(realpath /usr/bin/python3):/usr/bin/python3"
 for path in "$here"/*; do
 	printf '%s\n' --add "$path:/t/names/${path##*/}"
 done
-for path in "$here"/../proxy/plain*.py; do
-	printf '%s\n' --add "$path:/t/proxy/${path##*/}"
+for suite in proxy inference; do
+	for path in "$here/../$suite"/plain*.py; do
+		printf '%s\n' --add "$path:/t/$suite/${path##*/}"
+	done
 done
 switch=${BUILD:-build}/tests/names/switch
 [ ! -e "$switch" ] || printf '%s\n' --add "$(realpath "$switch"):/t/names/switch"

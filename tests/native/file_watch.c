@@ -85,13 +85,18 @@ int main(void)
 	struct error err = {};
 	uv_timer_t timer;
 	uv_loop_t loop;
+	struct stat read;
 
 	if (!mkdtemp(top) || uv_loop_init(&loop) || uv_timer_init(&loop, &timer))
 		return 1;
 	write_to("routes", "one");
 	path = strdup(at("routes"));
-	if (!ok(!file_watch_start(&loop, path, changed, NULL, &watch, &err), "it is watched"))
+	read = file_watch_look(path);
+	write_to("routes", "between");
+	if (!ok(!file_watch_start(&loop, path, &read, changed, NULL, &watch, &err),
+		"it is watched"))
 		printf("# %s\n", error_format(&err, why, sizeof(why)));
+	ok(told(&loop, &timer) == 1, "a change before it was watched is told");
 	test_changes(&loop, &timer);
 	uv_walk(&loop, close_all, NULL);
 	uv_run(&loop, UV_RUN_DEFAULT);

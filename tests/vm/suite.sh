@@ -40,7 +40,7 @@ if ! reason=$("$here/fetch.sh" "$kernel" 2>&1 > /dev/null); then
 	exit 0
 fi
 case " $* " in
-*" test_names.sh "* | *" test_proxy.sh "* | *" nolsm_proxy.sh "*)
+*" test_names.sh "* | *" test_proxy.sh "* | *" test_inference.sh "* | *" nolsm_proxy.sh "*)
 	staging=${BUILD:-$top/build}/tests/names-$machine
 	mapfile -t carried < <("$top/tests/names/carry.sh" "$staging")
 	options+=("${carried[@]}") ;;

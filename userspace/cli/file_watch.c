@@ -20,10 +20,11 @@ struct file_watch {
 	void *arg;
 };
 
-static void look(const char *path, struct stat *ret_stat)
+struct stat file_watch_look(const char *path)
 {
-	if (stat(path, ret_stat))
-		*ret_stat = (struct stat){};
+	struct stat now;
+
+	return stat(path, &now) ? (struct stat){} : now;
 }
 
 static bool same(const struct stat *a, const struct stat *b)
@@ -36,10 +37,9 @@ static bool same(const struct stat *a, const struct stat *b)
 static void on_settled(uv_timer_t *handle)
 {
 	struct file_watch *watch = handle->data;
-	struct stat now;
+	struct stat now = file_watch_look(watch->path);
 
 	watch->turns = 0;
-	look(watch->path, &now);
 	if (same(&now, &watch->last))
 		return;
 	watch->last = now;
@@ -80,8 +80,9 @@ static int start(struct file_watch *watch, uv_loop_t *loop)
 	return r;
 }
 
-int file_watch_start(uv_loop_t *loop, const char *path, void (*changed)(void *arg), void *arg,
-		     struct file_watch **watch, struct error *err)
+int file_watch_start(uv_loop_t *loop, const char *path, const struct stat *read,
+		     void (*changed)(void *arg), void *arg, struct file_watch **watch,
+		     struct error *err)
 {
 	struct file_watch *new = calloc(1, sizeof(*new));
 	int r;
@@ -92,8 +93,11 @@ int file_watch_start(uv_loop_t *loop, const char *path, void (*changed)(void *ar
 	new->changed = changed;
 	new->arg = arg;
 	*watch = new;
-	look(path, &new->last);
+	new->last = *read;
 	r = start(new, loop);
+	/* It may have changed before anybody watched. */
+	if (!r)
+		r = uv_timer_start(&new->settle, on_settled, SETTLE_MS, 0);
 	return r ? error_set(err, r, "cannot watch %s: %s", path, uv_strerror(r)) : 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/run_inference.h"
 
+#include "cli/file_watch.h"
 #include "common/cleanup.h"
 #include "common/inference.h"
 #include "common/provider_profile.h"
@@ -86,6 +87,8 @@ int run_inference_load(const struct option_strings *asked, const struct option_s
 	inference.directory = strdup(directory);
 	if (!inference.directory)
 		return error_set(err, -ENOMEM, "out of memory");
+	if (run_inference_file(&inference))
+		inference.read = file_watch_look(run_inference_file(&inference));
 	r = load(&inference, true, &inference.config, err);
 	if (r < 0) {
 		run_inference_clear(&inference);

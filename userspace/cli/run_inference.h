@@ -10,13 +10,15 @@
 #include "common/inference_config.h"
 
 #include <stdbool.h>
+#include <sys/stat.h>
 
 struct run_inference {
 	const char *const *requests; /* of the command line */
 	size_t requests_len;
 	const char *const *providers;
 	size_t providers_len;
-	char *directory; /* of profiles */
+	char *directory;  /* of profiles */
+	struct stat read; /* the file, as it was before it was first read */
 	struct inference_config *config;
 };
 

@@ -140,7 +140,8 @@ static int watch_routes(struct loop *loop, struct error *err)
 	if (!file)
 		return 0;
 	if (!is_agents(loop->run, file))
-		return file_watch_start(&loop->uv, file, on_routes, loop, &loop->routes, err);
+		return file_watch_start(&loop->uv, file, &inference->read, on_routes, loop,
+					&loop->routes, err);
 	snprintf(text, sizeof(text),
 		 "%s is read once, and not when it changes: the agent may write it%s", file,
 		 loop->run->options.audit || loop->run->options.learn

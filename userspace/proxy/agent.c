@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 
 #define TLS_HANDSHAKE 0x16 /* ContentType, RFC 8446 section 5.1 */
-#define LINGER_BYTES  (1u << 20)
+#define LINGER_BYTES  (1u << 20) /* thrown away in one turn */
 #define ASK_AGAIN_MAX 4
 
 static struct agent *agent_of(struct wire *wire)
@@ -68,7 +68,10 @@ static void linger(struct agent *agent)
 		n = wire_read(wire, wire->proxy->scratch, PROXY_SCRATCH);
 		thrown += n > 0 ? (size_t)n : 0;
 	} while (n > 0 && thrown < LINGER_BYTES);
-	if (n != -EAGAIN)
+	/* There may be more of a body than fits into this turn: others are served in between. */
+	if (n > 0)
+		wire_schedule(wire);
+	else if (n != -EAGAIN)
 		agent_close(agent, false);
 }
 

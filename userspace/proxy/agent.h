@@ -45,6 +45,7 @@ struct agent {
 	bool tls;
 	bool no_more;	     /* close when what is under way has ended */
 	bool shut;	     /* it was told that nothing more comes */
+	bool leaves;	     /* who sends no more waits for no answer either: inference.local */
 	uint8_t asked_again; /* in a row, since the policy changed meanwhile */
 	uint32_t requests;
 	struct worker_peer peer, local;

@@ -306,6 +306,10 @@ static void converse(struct agent *agent)
 				return;
 			continue;
 		}
+		if (h->in.done && wire->ended && agent->leaves) {
+			agent_close(agent, true);
+			return;
+		}
 		if (h->in.done || h->in.paused)
 			return;
 		r = http1_in_step(&h->in, wire, stream);

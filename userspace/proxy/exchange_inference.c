@@ -13,6 +13,7 @@
 #include "proxy/inference_request.h"
 #include "proxy/inference_response.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -164,8 +165,7 @@ const struct http_head *exchange_infer_connected(struct exchange *ex)
 
 	/* A stream's first byte may take as long as any other. */
 	if (ex->up->ops->patience)
-		ex->up->ops->patience(ex->up, idle_of(inf->route),
-				      inf->body.stream ? 0 : due);
+		ex->up->ops->patience(ex->up, idle_of(inf->route), inf->body.stream ? 0 : due);
 	return inf->head;
 }
 
@@ -266,6 +266,33 @@ static bool within_limits(struct exchange *ex)
 	return false;
 }
 
+/* The model that a path names is the one that is asked for; ':' may be escaped in it. */
+static int model_of_path(struct exchange *ex)
+{
+	const struct text *id = &ex->inference->call.id;
+	char *name = arena_copy(ex->arena, id->data, id->size);
+	uint32_t size = 0;
+
+	if (!name)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < id->size; i++) {
+		unsigned int byte;
+		char digits[3] = "";
+
+		if (id->data[i] == '%' && id->size - i > 2) {
+			memcpy(digits, id->data + i + 1, 2);
+			if (sscanf(digits, "%2x", &byte) == 1 && byte > ' ' && byte < 0x7f) {
+				name[size++] = (char)byte;
+				i += 2;
+				continue;
+			}
+		}
+		name[size++] = id->data[i];
+	}
+	ex->inference->body.model = (struct text){name, size};
+	return 0;
+}
+
 void exchange_infer(struct exchange *ex)
 {
 	const struct http_head *head = &ex->request;
@@ -273,6 +300,8 @@ void exchange_infer(struct exchange *ex)
 
 	if (!begin(ex) || !find_call(ex))
 		return;
+	/* An answer costs money: it is not let come for nobody. */
+	ex->agent->leaves = !ex->agent->probe;
 	if (ex->has_body != wants_body)
 		refuse(ex, 400, "invalid_body",
 		       wants_body ? "the request has no body" : "a GET request has no body");
@@ -285,6 +314,8 @@ void exchange_infer(struct exchange *ex)
 		return;
 	else if (wants_body)
 		exchange_gather(ex, INFERENCE_BODY_MAX);
+	else if (ex->inference->call.id.size && model_of_path(ex))
+		out_of_memory(ex);
 	else
 		take_route(ex, next_route(ex));
 }
@@ -299,6 +330,8 @@ static int keep_model(struct exchange *ex)
 {
 	struct text *model = &ex->inference->body.model;
 
+	if (ex->inference->call.id.size)
+		return model_of_path(ex);
 	if (!model->size)
 		return 0;
 	model->data = arena_copy(ex->arena, model->data, model->size);
