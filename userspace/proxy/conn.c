@@ -130,10 +130,11 @@ static int ready(struct conn *conn)
 static ssize_t tls_read(struct conn *conn, uint8_t *data, size_t size)
 {
 	size_t done = 0, n;
-	int r;
+	int r = 0;
 
 	conn->drained = false;
-	while (done < size) {
+	tls_bio_begin(conn->ssl);
+	while (done < size && !conn->drained) {
 		tls_begin(conn, false);
 		if (SSL_read_ex(conn->ssl, data + done, size - done, &n) == 1) {
 			done += n;
@@ -141,10 +142,10 @@ static ssize_t tls_read(struct conn *conn, uint8_t *data, size_t size)
 		}
 		r = tls_result(conn, false);
 		conn->drained = true;
-		/* What ended it is said by the next call. */
-		return done ? (ssize_t)done : r;
 	}
-	return (ssize_t)done;
+	tls_bio_end(conn->ssl);
+	/* What ended it is said by the next call. */
+	return done ? (ssize_t)done : r;
 }
 
 static ssize_t plain_read(struct conn *conn, uint8_t *data, size_t size)

@@ -64,6 +64,14 @@ int tls_connect(struct tls *tls, int fd, const char *host, uint16_t port, bool o
 void tls_note_failure(SSL *ssl, int error, bool handshaking);
 
 /*
+ * For conn.h: in between, a socket that had less than it was asked for is not asked again. It is
+ * empty, or what came meanwhile is told by epoll (epoll(7), on EPOLLET); but the end of the stream
+ * may be what is left there.
+ */
+void tls_bio_begin(SSL *ssl);
+void tls_bio_end(SSL *ssl);
+
+/*
  * Why it failed, as the end of a sentence: "the certificate has expired". Into @buf, which it
  * returns; certificates' own words are not in it.
  */

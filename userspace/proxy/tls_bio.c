@@ -1,22 +1,63 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/tls_internal.h"
 
+#include "proxy/tls.h"
+
 #include <errno.h>
 #include <openssl/bio.h>
 #include <sys/socket.h>
 
-/* OpenSSL's own writes with write(), which raises SIGPIPE. */
+/*
+ * OpenSSL's own writes with write(), which raises SIGPIPE; and it would ask an empty socket once
+ * more after each record.
+ */
+
+/* What a BIO's data is: the descriptor, and this. */
+#define READING (INT64_C(1) << 32) /* between tls_bio_begin() and tls_bio_end() */
+#define EMPTY	(INT64_C(1) << 33) /* in there a read got less than it asked for */
+
+_Static_assert(sizeof(void *) == sizeof(int64_t), "both fit beside a descriptor");
+
+static int64_t state_of(BIO *bio)
+{
+	return (int64_t)(intptr_t)BIO_get_data(bio);
+}
 
 static int fd_of(BIO *bio)
 {
-	return (int)(intptr_t)BIO_get_data(bio);
+	return (int)(uint32_t)state_of(bio);
+}
+
+static void set_state(BIO *bio, int64_t state)
+{
+	BIO_set_data(bio, (void *)(intptr_t)state);
+}
+
+void tls_bio_begin(SSL *ssl)
+{
+	BIO *bio = SSL_get_rbio(ssl);
+
+	set_state(bio, (uint32_t)fd_of(bio) | READING);
+}
+
+void tls_bio_end(SSL *ssl)
+{
+	BIO *bio = SSL_get_rbio(ssl);
+
+	set_state(bio, (uint32_t)fd_of(bio));
 }
 
 static int bio_read(BIO *bio, char *data, int size)
 {
+	int64_t state = state_of(bio);
 	ssize_t n;
 
 	BIO_clear_retry_flags(bio);
+	if (state & EMPTY) {
+		BIO_set_retry_read(bio);
+		errno = EAGAIN;
+		return -1;
+	}
 	do
 		n = recv(fd_of(bio), data, (size_t)size, MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
@@ -24,6 +65,8 @@ static int bio_read(BIO *bio, char *data, int size)
 		BIO_set_retry_read(bio);
 	else if (n == 0)
 		BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
+	else if (n > 0 && n < size && state & READING)
+		set_state(bio, state | EMPTY);
 	return (int)n;
 }
 
@@ -73,7 +116,7 @@ BIO *tls_bio_new(int fd)
 	BIO *bio = method() ? BIO_new(method()) : NULL;
 
 	if (bio) {
-		BIO_set_data(bio, (void *)(intptr_t)fd);
+		set_state(bio, (uint32_t)fd);
 		BIO_set_init(bio, 1);
 	}
 	return bio;

@@ -80,6 +80,12 @@ void wire_schedule(struct wire *wire)
 		proxy_schedule(wire->proxy, wire);
 }
 
+/* After a read of less than was asked for. */
+static bool is_empty(const struct conn *conn)
+{
+	return !conn->ssl || (conn->drained && !conn->eof && !conn->error);
+}
+
 ssize_t wire_read(struct wire *wire, uint8_t *data, size_t size)
 {
 	ssize_t n;
@@ -93,7 +99,7 @@ ssize_t wire_read(struct wire *wire, uint8_t *data, size_t size)
 	 * A socket that had less than was asked for is empty until epoll says more, unless the end
 	 * is what comes next; a call is saved that would only say so.
 	 */
-	else if (n > 0 && (size_t)n < size && !wire->conn.ssl && !wire->ended)
+	else if (n > 0 && (size_t)n < size && !wire->ended && is_empty(&wire->conn))
 		wire->readable = false;
 	return n;
 }
