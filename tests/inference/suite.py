@@ -220,6 +220,8 @@ def refusals(world, inside, tap):
          "invalid_body"),
         ("two models, one escaped", post(chat_path, '{"model":"gpt","mod\\u0065l":"x"}'), 400,
          "invalid_body"),
+        ("further models for a router", post(chat_path, '{"model":"gpt","models":["dear"]}'), 400,
+         "invalid_body"),
         ("a model that is a number", post(chat_path, '{"model":7}'), 400, "invalid_body"),
     ]
     for what, act, status, wanted in cases:

@@ -222,9 +222,11 @@ static bool find_call(struct exchange *ex)
 		refuse(ex, 405, "method_not_allowed", "this path takes another method");
 	else if (r)
 		refuse(ex, 403, "unknown_path", "inference.local has no such path");
-	else if (!inference_is_configured(routes_of(ex)))
+	else if (!inference_is_configured(routes_of(ex))) {
+		inf->refused = true;
 		answer(ex, &unconfigured, NULL);
-	else if (!inference_choose(routes_of(ex), inf->call.api, TEXT(""), 0) && !ex->agent->probe)
+	} else if (!inference_choose(routes_of(ex), inf->call.api, TEXT(""), 0) &&
+		   !ex->agent->probe)
 		refuse(ex, 400, "no_compatible_route",
 		       "no configured provider speaks the API of this path");
 	else

@@ -42,8 +42,11 @@ static int read_model(struct text value, struct arena *arena, struct text *ret_m
 int inference_body_read(const uint8_t *data, size_t size, void *scratch, size_t scratch_size,
 			struct arena *arena, struct inference_body *ret_body, const char **ret_why)
 {
-	struct json_view_want wants[] = {
-		{.name = "model"}, {.name = "stream"}, {.name = "anthropic_version"}};
+	struct json_view_want wants[] = {{.name = "model"},
+					 {.name = "stream"},
+					 {.name = "anthropic_version"},
+					 {.name = "models"},
+					 {.name = "fallbacks"}};
 	struct inference_body body = {};
 	enum json_view_kind stream;
 	int r = json_view_check(data, size, scratch, scratch_size, ret_why);
@@ -52,6 +55,11 @@ int inference_body_read(const uint8_t *data, size_t size, void *scratch, size_t 
 		r = json_view_find(json_view_value(data, size), wants, ARRAY_LEN(wants), ret_why);
 	if (r == -EINVAL) {
 		*ret_why = "is no JSON object";
+		r = -EBADMSG;
+	}
+	/* Routers of models, such as OpenRouter and LiteLLM, take them in the model's place. */
+	if (!r && (wants[3].value.size || wants[4].value.size)) {
+		*ret_why = "names further models, which are not its to choose";
 		r = -EBADMSG;
 	}
 	if (!r)
