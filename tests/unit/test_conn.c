@@ -253,6 +253,19 @@ static void a_cut_is_an_error(void **state)
 	}
 }
 
+/* The end is behind it already, and nothing tells of that a second time. */
+static void a_part_of_a_record_is_cut_at_once(void **state)
+{
+	uint8_t data[16];
+	struct pair pair;
+
+	open_pair(&pair);
+	assert_int_equal(send(pair.fd, "\x17\x03\x03\x00\x40zz", 7, 0), 7);
+	assert_int_equal(shutdown(pair.fd, SHUT_WR), 0);
+	assert_int_equal(conn_read(&pair.conn, data, sizeof(data)), -EPROTO);
+	pair_end(&pair);
+}
+
 static void we_end_half(void **state)
 {
 	uint8_t data[16];
@@ -558,6 +571,7 @@ int main(void)
 		cmocka_unit_test(a_reset_is_not_an_end),
 		cmocka_unit_test(close_notify_is_the_end),
 		cmocka_unit_test(a_cut_is_an_error),
+		cmocka_unit_test(a_part_of_a_record_is_cut_at_once),
 		cmocka_unit_test(we_end_half),
 		cmocka_unit_test(how_we_close_is_how_it_looks),
 		cmocka_unit_test(what_was_decrypted_is_pending),

@@ -138,6 +138,7 @@ static ssize_t tls_read(struct conn *conn, uint8_t *data, size_t size)
 		tls_begin(conn, false);
 		if (SSL_read_ex(conn->ssl, data + done, size - done, &n) == 1) {
 			done += n;
+			tls_bio_enough(conn->ssl);
 			continue;
 		}
 		r = tls_result(conn, false);

@@ -64,11 +64,13 @@ int tls_connect(struct tls *tls, int fd, const char *host, uint16_t port, bool o
 void tls_note_failure(SSL *ssl, int error, bool handshaking);
 
 /*
- * For conn.h: in between, a socket that had less than it was asked for is not asked again. It is
- * empty, or what came meanwhile is told by epoll (epoll(7), on EPOLLET); but the end of the stream
- * may be what is left there.
+ * For conn.h: between begin and end, after tls_bio_enough(), a socket that had less than it was
+ * asked for is not asked again. It is empty, or what came meanwhile is told by epoll (epoll(7), on
+ * EPOLLET). The end of the stream may be what is left there, and told already: so enough is what
+ * the caller may return, and come back.
  */
 void tls_bio_begin(SSL *ssl);
+void tls_bio_enough(SSL *ssl);
 void tls_bio_end(SSL *ssl);
 
 /*

@@ -15,6 +15,7 @@
 /* What a BIO's data is: the descriptor, and this. */
 #define READING (INT64_C(1) << 32) /* between tls_bio_begin() and tls_bio_end() */
 #define EMPTY	(INT64_C(1) << 33) /* in there a read got less than it asked for */
+#define ENOUGH	(INT64_C(1) << 34) /* tls_bio_enough() */
 
 _Static_assert(sizeof(void *) == sizeof(int64_t), "both fit beside a descriptor");
 
@@ -40,6 +41,13 @@ void tls_bio_begin(SSL *ssl)
 	set_state(bio, (uint32_t)fd_of(bio) | READING);
 }
 
+void tls_bio_enough(SSL *ssl)
+{
+	BIO *bio = SSL_get_rbio(ssl);
+
+	set_state(bio, state_of(bio) | ENOUGH);
+}
+
 void tls_bio_end(SSL *ssl)
 {
 	BIO *bio = SSL_get_rbio(ssl);
@@ -53,7 +61,7 @@ static int bio_read(BIO *bio, char *data, int size)
 	ssize_t n;
 
 	BIO_clear_retry_flags(bio);
-	if (state & EMPTY) {
+	if (state & EMPTY && state & ENOUGH) {
 		BIO_set_retry_read(bio);
 		errno = EAGAIN;
 		return -1;
