@@ -19,7 +19,8 @@ CFLAGS   ?= -O2 -g
 CFLAGS   += -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Wmissing-prototypes -Wshadow \
             -Wvla -Wformat=2 -Werror=implicit-function-declaration -fstack-protector-strong -fPIE
 LDFLAGS  += -pie -Wl,-z,relro,-z,now
-LDLIBS   := -lbpf -lelf -lz -lprotobuf-c -lyaml -ljansson -lnghttp2 -lpcre2-8 -lssl -lcrypto -lcap -lseccomp -luv -lcares -lpthread
+LDLIBS   := -lbpf -lelf -lz -lprotobuf-c -lyaml -ljansson -lnghttp2 -lpcre2-8 -lssl -lcrypto -lcap -lseccomp -luv -lcares \
+            -lsqlite3 -lmicrohttpd -larchive -lpthread
 SANFLAGS := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
 
 BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -D__bpf__ -Wall -Werror \

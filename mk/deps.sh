@@ -6,7 +6,8 @@
 set -eu
 
 packages="clang llvm libclang-rt-14-dev bpftool libbpf-dev libelf-dev zlib1g-dev protobuf-compiler
-protobuf-c-compiler libprotobuf-c-dev libyaml-dev libjansson-dev libssl-dev libcap-dev
+protobuf-c-compiler libprotobuf-c-dev libprotobuf-dev libmicrohttpd-dev libsqlite3-dev libarchive-dev
+libyaml-dev libjansson-dev libssl-dev libcap-dev
 libseccomp-dev libnghttp2-dev libpcre2-dev libc-ares-dev libuv1-dev libcmocka-dev clang-format shellcheck pahole qemu-system-x86 busybox-static
 git cpio zstd lz4 xz-utils e2fsprogs iproute2 python3 python3-yaml python3-jsonschema bubblewrap
 curl openssl openssh-client dnsmasq-base dropbear-bin redis-tools nodejs nginx python3-grpcio

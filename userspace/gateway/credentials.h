@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a sandbox gets of the providers that are attached to it, and of inference routes: secrets
+ * for its worker, placeholders for its environment. Made anew from the store each time. The
+ * gateway's thread. Fails closed: a provider that is missing or incomplete yields an error, and its
+ * node keeps what it had.
+ */
+#pragma once
+
+#include "gateway/sandbox_record.h"
+#include "node.pb-c.h"
+
+/* Free with openshell__node__v1__credentials__free_unpacked(), after rpc_scrub(). */
+int credentials_for_sandbox(struct gateway *gateway, const struct sandbox_record *record,
+			    Openshell__Node__V1__Credentials **ret_credentials, struct error *err);
+
+/* As it; without a route the message has no `inference`. */
+int inference_for_sandbox(struct gateway *gateway, const struct sandbox_record *record,
+			  Openshell__Node__V1__Inference **ret_inference, struct error *err);
+
+/* Whether providers that a sandbox wants exist: -ENOENT with a sentence. For CreateSandbox. */
+int credentials_check(struct gateway *gateway, const char *workspace, char *const *providers,
+		      size_t count, struct error *err);
