@@ -65,6 +65,14 @@ $(BUILD)/tests/names/%: $(BUILD)/obj/tests/names/%.o $(BUILD)/libopenshell.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# gRPC's: a server and a client on our code, for clients and servers that are not ours. Built with
+# the sanitizers: what they meet is hostile.
+GRPC_TEST := $(BUILD)/tests/grpc/echo_server
+
+$(BUILD)/tests/grpc/%: $(BUILD)/san/tests/grpc/%.o $(BUILD)/libopenshell-san.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $(SANFLAGS) -o $@ $^ $(LDLIBS)
+
 # What the proxy suite's servers and clients are made of, from npm.
 PROXY_TEST := $(BUILD)/tests/proxy/node_modules/.installed
 
@@ -131,7 +139,7 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.o $(BUILD)/libopenshell-fuzz.a
 
 .PHONY: unit native guest fuzzers tests
 unit: $(UNIT_TESTS)
-native: $(NATIVE_TESTS) $(EGRESS_TEST) $(IDENTITY_TEST) $(NAMES_TEST) $(PROXY_TEST)
+native: $(NATIVE_TESTS) $(EGRESS_TEST) $(IDENTITY_TEST) $(NAMES_TEST) $(PROXY_TEST) $(GRPC_TEST)
 guest: $(GUEST_TESTS) $(GUEST_EGRESS) $(GUEST_IDENTITY) $(NAMES_TEST)
 fuzzers: $(FUZZERS)
 tests: all unit native guest fuzzers

@@ -2,7 +2,7 @@
 #include "http2_frames.h"
 
 #include "common/cleanup.h"
-#include "proxy/http2_flood.h"
+#include "common/http2_flood.h"
 
 static struct wire wire;
 static struct frames out;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * gRPC over HTTP/2 (nghttp2), client and server: what both share. Everything of a connection runs
- * on the thread of the uv loop it was made with, and nothing blocks, except grpc_unary() and
- * grpc_run(), which run a loop. Fails closed: a peer that breaks the protocol loses its connection,
- * a message that is too large or cannot be unpacked ends its call; neither ends the process.
- * Reference: the gRPC project's "gRPC over HTTP2"; RFC 9113.
+ * on the thread of the uv loop it was made with, and nothing blocks, except grpc_unary(), which
+ * runs a loop. Fails closed: a peer that breaks the protocol loses its connection, a message that
+ * is too large or cannot be unpacked ends its call; neither ends the process. Reference: the gRPC
+ * project's "gRPC over HTTP2"; RFC 9113.
  *
  * A call lives from the request's head to its end, told by `ended`, exactly once, after which the
  * call must not be touched. It can be ended from any callback. Messages are unpacked ones of

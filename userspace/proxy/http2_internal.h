@@ -11,7 +11,7 @@
 #pragma once
 
 #include "proxy/http2.h"
-#include "proxy/http2_flood.h"
+#include "common/http2_flood.h"
 #include "proxy/http2_head.h"
 #include "proxy/http2_queue.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "proxy/http2_flood.h"
+#include "common/http2_flood.h"
 
 #include <nghttp2/nghttp2.h>
 #include <string.h>
@@ -33,6 +33,7 @@ void http2_flood_init(struct http2_flood *flood, bool server)
 	*flood = (struct http2_flood){
 		.resets = {HTTP2_RESETS_MAX, seconds()},
 		.noise = {HTTP2_NOISE_MAX, seconds()},
+		.resets_max = HTTP2_RESETS_MAX,
 		.preface = server ? NGHTTP2_CLIENT_MAGIC_LEN : 0,
 	};
 }
@@ -54,7 +55,7 @@ static bool judge(struct http2_flood *flood)
 		flood->in_block = !end_headers;
 		return ++flood->continuations <= HTTP2_CONTINUATIONS_MAX;
 	case NGHTTP2_RST_STREAM:
-		return take(&flood->resets, HTTP2_RESETS_MAX);
+		return take(&flood->resets, flood->resets_max);
 	default:
 		return take(&flood->noise, HTTP2_NOISE_MAX);
 	}
@@ -94,7 +95,7 @@ size_t http2_flood_scan(struct http2_flood *flood, const uint8_t *data, size_t s
 
 bool http2_flood_reset(struct http2_flood *flood)
 {
-	return take(&flood->resets, HTTP2_RESETS_MAX);
+	return take(&flood->resets, flood->resets_max);
 }
 
 void http2_flood_earn(struct http2_flood *flood)

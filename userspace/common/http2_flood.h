@@ -27,8 +27,9 @@ struct http2_budget {
 
 struct http2_flood {
 	struct http2_budget resets, noise;
-	uint32_t preface; /* bytes of the client's preface that are still to come */
-	uint32_t payload; /* bytes of this frame that are still to come */
+	uint32_t resets_max; /* HTTP2_RESETS_MAX, unless its owner says otherwise */
+	uint32_t preface;    /* bytes of the client's preface that are still to come */
+	uint32_t payload;    /* bytes of this frame that are still to come */
 	uint8_t header[HTTP2_FRAME_HEADER];
 	uint8_t header_size; /* bytes of a header that has not come whole */
 	uint8_t continuations;
