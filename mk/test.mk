@@ -67,7 +67,7 @@ $(BUILD)/tests/names/%: $(BUILD)/obj/tests/names/%.o $(BUILD)/libopenshell.a
 
 # gRPC's: a server and a client on our code, for clients and servers that are not ours. Built with
 # the sanitizers: what they meet is hostile.
-GRPC_TEST := $(BUILD)/tests/grpc/echo_server
+GRPC_TEST := $(BUILD)/tests/grpc/echo_server $(BUILD)/tests/grpc/caller
 
 $(BUILD)/tests/grpc/%: $(BUILD)/san/tests/grpc/%.o $(BUILD)/libopenshell-san.a
 	@mkdir -p $(@D)

@@ -288,13 +288,18 @@ static void receive(struct grpc_transport *t)
 	}
 }
 
-static void connected(struct grpc_transport *t)
+static int socket_error(const struct grpc_transport *t)
 {
 	int error = 0;
 	socklen_t size = sizeof(error);
 
-	if (getsockopt(t->fd, SOL_SOCKET, SO_ERROR, &error, &size))
-		error = errno;
+	return getsockopt(t->fd, SOL_SOCKET, SO_ERROR, &error, &size) ? errno : error;
+}
+
+static void connected(struct grpc_transport *t)
+{
+	int error = socket_error(t);
+
 	if (error) {
 		close_errno(t, "connecting", error);
 		return;
@@ -313,12 +318,16 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	struct grpc_transport *t = poll->data;
 
 	t->busy = true;
-	if (status < 0)
-		close_errno(t, "waiting", -status);
-	else if (t->connecting)
+	if (status < 0) {
+		/* libuv says EBADF for every error of a socket. */
+		int error = socket_error(t);
+
+		close_errno(t, t->connecting ? "connecting" : "waiting", error ? error : -status);
+	} else if (t->connecting) {
 		connected(t);
-	else if (events & UV_READABLE)
+	} else if (events & UV_READABLE) {
 		receive(t);
+	}
 	if (!t->closed && !t->connecting)
 		flush_and_watch(t);
 	t->busy = false;
