@@ -20,7 +20,7 @@ struct request {
 	const struct principal *principal;
 	const ProtobufCMessage *message; /* the first one, borrowed until the handler returns */
 	const char *workspace;		 /* that the request is about; "default" if it named none */
-	bool answered;
+	bool answered, taken;
 };
 
 /* The answer; what is secret in it must have been taken out (rpc_scrub()) unless it is meant. */
