@@ -70,10 +70,11 @@ static int read_node_token(const char *path, char **ret_token, struct error *err
 	text[n] = 0;
 	for (ssize_t i = 0; i < n; i++)
 		if (text[i] <= ' ' || text[i] > '~')
-			return error_set(err, -EINVAL,
-					 "the nodes' token %s has a character that is not printable "
-					 "ASCII",
-					 path);
+			return error_set(
+				err, -EINVAL,
+				"the nodes' token %s has a character that is not printable "
+				"ASCII",
+				path);
 	*ret_token = strdup(text);
 	OPENSSL_cleanse(text, sizeof(text));
 	return *ret_token ? 0 : error_set(err, -ENOMEM, "out of memory");
@@ -288,8 +289,7 @@ static int role_in(struct authority *authority, const struct principal *principa
 		return 0;
 	if (r)
 		return r;
-	member = openshell__v1__workspace_member__unpack(NULL, object.payload_size,
-							 object.payload);
+	member = openshell__v1__workspace_member__unpack(NULL, object.payload_size, object.payload);
 	store_object_clear(&object);
 	if (!member)
 		return error_set(err, -EBADMSG, "a workspace's member is damaged");

@@ -36,8 +36,8 @@ static int use_key(struct authority *authority, const Openshell__Stored__V1__Sig
 static int make_key(struct authority *authority, struct error *err)
 {
 	Openshell__Stored__V1__SigningKey stored = OPENSHELL__STORED__V1__SIGNING_KEY__INIT;
-	struct store_object object = {.kind = STORE_SECRET, .workspace = (char *)"",
-				      .name = (char *)KEY_NAME};
+	struct store_object object = {
+		.kind = STORE_SECRET, .workspace = (char *)"", .name = (char *)KEY_NAME};
 	uint8_t key[KEY_SIZE], packed[256];
 	char id[37];
 	int r;

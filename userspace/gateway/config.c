@@ -31,11 +31,17 @@ struct row {
 };
 
 #define STRING(field, name, initial, metavar, help)                                                \
-	{name, KIND_STRING, offsetof(struct config, field), initial, metavar, help}
+	{                                                                                          \
+		name, KIND_STRING, offsetof(struct config, field), initial, metavar, help          \
+	}
 #define NUMBER(field, name, initial, help)                                                         \
-	{name, KIND_NUMBER, offsetof(struct config, field), initial, "N", help}
+	{                                                                                          \
+		name, KIND_NUMBER, offsetof(struct config, field), initial, "N", help              \
+	}
 #define FLAG(field, name, help)                                                                    \
-	{name, KIND_FLAG, offsetof(struct config, field), "false", NULL, help}
+	{                                                                                          \
+		name, KIND_FLAG, offsetof(struct config, field), "false", NULL, help               \
+	}
 
 static const struct row rows[] = {
 	STRING(file, "config", "", "FILE", "YAML with these options as keys"),
@@ -157,7 +163,8 @@ static void help(FILE *out)
 {
 	fputs("Usage: openshell-gateway [OPTION]..\n"
 	      "       openshell-gateway generate-certs --dir DIRECTORY [--name HOST]..\n\n"
-	      "The control plane: keeps sandboxes, policies and providers, and tells supervisors.\n\n",
+	      "The control plane: keeps sandboxes, policies and providers, and tells "
+	      "supervisors.\n\n",
 	      out);
 	for (size_t i = 0; i < ROWS; i++) {
 		char left[64];
@@ -170,7 +177,8 @@ static void help(FILE *out)
 		fputc('\n', out);
 	}
 	fputs("  -h, --help; -V, --version\n\n"
-	      "Each is also a variable, OPENSHELL_GATEWAY_LISTEN for --listen, and a key of the file. "
+	      "Each is also a variable, OPENSHELL_GATEWAY_LISTEN for --listen, and a key of the "
+	      "file. "
 	      "A flag\nwins over a variable, and that over the file.\n",
 	      out);
 }

@@ -21,7 +21,7 @@ struct config {
 	const char *key;      /* file with the store's key; default: beside the database */
 	const char *tls_cert, *tls_key, *tls_client_ca; /* files; all empty = h2c, loopback alone */
 	const char *oidc_issuer, *oidc_audience, *oidc_roles_claim, *oidc_admin_role;
-	const char *oidc_ca; /* file with the CA of the issuer; "" = the system's */
+	const char *oidc_ca;	     /* file with the CA of the issuer; "" = the system's */
 	const char *admins;	     /* subjects that are platform administrators, by commas */
 	const char *node_token;	     /* file with the token of nodes that have no certificate; "" */
 	const char *public_endpoint; /* what clients and URLs of services are told; "" = listen */

@@ -23,8 +23,8 @@ struct incoming {
 };
 
 static const struct handler *const groups[] = {
-	health_handlers, sandbox_handlers,   exec_handlers,	 access_handlers,
-	log_handlers,	 policy_handlers,    provider_handlers,	 inference_handlers,
+	health_handlers, sandbox_handlers,   exec_handlers,	access_handlers,
+	log_handlers,	 policy_handlers,    provider_handlers, inference_handlers,
 	token_handlers,	 workspace_handlers, node_handlers,
 };
 
@@ -72,8 +72,8 @@ static int admit(struct incoming *in, const struct rpc_method *method,
 		return error_set(err, -EACCES, "the token is of another sandbox");
 	if (!r)
 		r = authority_allows(gateway->authority, &in->principal, method,
-				     scope->everywhere ? NULL : scope->workspace,
-				     scope->sandbox_id, err);
+				     scope->everywhere ? NULL : scope->workspace, scope->sandbox_id,
+				     err);
 	return r ? r : workspace_exists(gateway, method, scope, err);
 }
 

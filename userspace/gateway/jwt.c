@@ -119,8 +119,7 @@ int jwt_parse(const char *token, size_t size, struct jwt *ret_jwt, struct error 
 	jwt.algorithm = json_string_value(json_object_get(jwt.header, "alg"));
 	jwt.key_id = json_string_value(json_object_get(jwt.header, "kid"));
 	jwt.signed_size = (size_t)(second - token);
-	if (!jwt.header || !jwt.claims || !jwt.algorithm ||
-	    json_object_get(jwt.header, "crit") ||
+	if (!jwt.header || !jwt.claims || !jwt.algorithm || json_object_get(jwt.header, "crit") ||
 	    jwt_decode(second + 1, (size_t)(end - second - 1), &jwt.signature,
 		       &jwt.signature_size)) {
 		jwt_clear(&jwt);
@@ -189,8 +188,7 @@ int jwt_verify(const struct jwt *jwt, const char *token, EVP_PKEY *key, struct e
 		break;
 	case EVP_PKEY_RSA:
 		good = !strcmp(jwt->algorithm, "RS256") && EVP_PKEY_get_bits(key) >= 2048 &&
-		       verified(jwt, token, key, EVP_sha256(), jwt->signature,
-				jwt->signature_size);
+		       verified(jwt, token, key, EVP_sha256(), jwt->signature, jwt->signature_size);
 		break;
 	case EVP_PKEY_EC:
 		if (!strcmp(jwt->algorithm, "ES256") && EVP_PKEY_get_bits(key) == 256 &&
@@ -233,9 +231,9 @@ bool jwt_is_for(const struct jwt *jwt, const char *audience)
 
 	if (json_is_string(aud))
 		return !strcmp(json_string_value(aud), audience);
-	json_array_foreach(aud, i, item)
-		if (json_is_string(item) && !strcmp(json_string_value(item), audience))
-			return true;
+	json_array_foreach(aud, i,
+			   item) if (json_is_string(item) &&
+				     !strcmp(json_string_value(item), audience)) return true;
 	return false;
 }
 

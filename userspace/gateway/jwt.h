@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * JSON Web Tokens in compact form (RFC 7519, RFC 7515): taken apart and checked, and made for
- * sandboxes. Pure functions over bytes, but for the keys. Fails closed: only EdDSA, RS256 and ES256,
- * and only the one that the key is for; no critical extensions; no claim twice.
+ * sandboxes. Pure functions over bytes, but for the keys. Fails closed: only EdDSA, RS256 and
+ * ES256, and only the one that the key is for; no critical extensions; no claim twice.
  */
 #pragma once
 
@@ -32,8 +32,8 @@ void jwt_clear(struct jwt *jwt);
 int jwt_verify(const struct jwt *jwt, const char *token, EVP_PKEY *key, struct error *err);
 
 /*
- * Whether it is in its time: `exp` is wanted, `nbf` is looked at, @skew_s is forgiven. @now_s: seconds
- * since 1970. -EACCES.
+ * Whether it is in its time: `exp` is wanted, `nbf` is looked at, @skew_s is forgiven. @now_s:
+ * seconds since 1970. -EACCES.
  */
 int jwt_in_time(const struct jwt *jwt, int64_t now_s, int64_t skew_s, struct error *err);
 

@@ -17,7 +17,7 @@
 #define PROTOCOL 1
 #define MISSED	 3 /* heartbeats */
 
-#define ORDER_INIT OPENSHELL__NODE__V1__GATEWAY_MESSAGE__INIT
+#define ORDER_INIT  OPENSHELL__NODE__V1__GATEWAY_MESSAGE__INIT
 #define ORDER(name) OPENSHELL__NODE__V1__GATEWAY_MESSAGE__PAYLOAD_##name
 
 struct node *nodes_find(const struct nodes *nodes, const char *name)
@@ -25,8 +25,8 @@ struct node *nodes_find(const struct nodes *nodes, const char *name)
 	struct node *node;
 
 	TAILQ_FOREACH(node, &nodes->attached, link)
-		if (!strcmp(node->name, name))
-			return node;
+	if (!strcmp(node->name, name))
+		return node;
 	return NULL;
 }
 
@@ -45,8 +45,8 @@ const char *nodes_choose(struct nodes *nodes)
 	struct node *node, *best = NULL;
 
 	TAILQ_FOREACH(node, &nodes->attached, link)
-		if (node->synced && (!best || node->sandboxes < best->sandboxes))
-			best = node;
+	if (node->synced && (!best || node->sandboxes < best->sandboxes))
+		best = node;
 	if (!best)
 		return NULL;
 	best->sandboxes++;
@@ -77,7 +77,7 @@ static void on_soon(uv_timer_t *timer)
 	struct node *node;
 
 	TAILQ_FOREACH(node, &nodes->attached, link)
-		node_flush(node);
+	node_flush(node);
 }
 
 static void wake(struct nodes *nodes)
@@ -221,8 +221,7 @@ static void accept_node(struct node *node, const Openshell__Node__V1__Hello *hel
 	}
 	journal(JOURNAL_INFO, "node %s attached: %s, Linux %s, %s, %zu sandboxes", node->name,
 		hello->version, hello->kernel ? hello->kernel->release : "?",
-		hello->kernel && hello->kernel->bpf_lsm ? "BPF-LSM" : "Landlock",
-		node->sandboxes);
+		hello->kernel && hello->kernel->bpf_lsm ? "BPF-LSM" : "Landlock", node->sandboxes);
 	node_flush(node);
 }
 
@@ -268,8 +267,8 @@ static void answered(struct node *node, const Openshell__Node__V1__Result *resul
 	struct node_order *order;
 
 	TAILQ_FOREACH(order, &node->orders, link)
-		if (order->request_id == result->request_id)
-			break;
+	if (order->request_id == result->request_id)
+		break;
 	if (!order) {
 		if (!result->ok)
 			journal(JOURNAL_WARN, "node %s: %s", node->name, result->error);

@@ -34,7 +34,7 @@ struct node {
 	TAILQ_ENTRY(node) link;
 	struct nodes *nodes;
 	struct grpc_call *call;
-	char name[NODE_NAME_MAX]; /* "" until its hello */
+	char name[NODE_NAME_MAX];    /* "" until its hello */
 	char subject[NODE_NAME_MAX]; /* of its certificate; "" = it showed the nodes' token */
 	uint64_t last_ms;
 	bool synced, wait; /* everything was told once; its queue is full */

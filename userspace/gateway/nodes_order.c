@@ -24,7 +24,8 @@ void node_add_todo(struct node *node, const char *sandbox_id, unsigned int chang
 {
 	struct node_todo *todo;
 
-	TAILQ_FOREACH(todo, &node->todo, link) {
+	TAILQ_FOREACH(todo, &node->todo, link)
+	{
 		if (!strcmp(todo->sandbox_id, sandbox_id)) {
 			todo->changes |= changes;
 			return;
@@ -58,8 +59,8 @@ static int send_release(struct node *node, const struct sandbox_record *record)
 	struct node_order *order;
 
 	TAILQ_FOREACH(order, &node->orders, link)
-		if (!strcmp(order->sandbox_id, record->object.id))
-			return 0;
+	if (!strcmp(order->sandbox_id, record->object.id))
+		return 0;
 	order = calloc(1, sizeof(*order));
 	if (!order)
 		return -ENOMEM;
@@ -103,8 +104,7 @@ static void set_spec(Openshell__Node__V1__Assign *assign, const Openshell__V1__S
 	assign->n_command = spec->n_command;
 	assign->tty = spec->tty || !spec->n_command;
 	/* Entries of maps look the same in memory, whatever message they are of. */
-	assign->environment =
-		(Openshell__Node__V1__Assign__EnvironmentEntry **)spec->environment;
+	assign->environment = (Openshell__Node__V1__Assign__EnvironmentEntry **)spec->environment;
 	assign->n_environment = spec->n_environment;
 	assign->log_level = spec->log_level;
 	if (spec->template_)

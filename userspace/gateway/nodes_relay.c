@@ -15,8 +15,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define OPEN_MS	    15000	/* a supervisor has to come */
-#define PENDING_MAX (4u << 20)	/* bytes that wait for it */
+#define OPEN_MS	     15000	/* a supervisor has to come */
+#define PENDING_MAX  (4u << 20) /* bytes that wait for it */
 #define PENDING_HIGH (256u << 10)
 
 struct node_relay {
@@ -136,8 +136,7 @@ static int keep(struct node_relay *relay, const Openshell__Node__V1__RelayFrame 
 		relay->pending_capacity = capacity;
 	}
 	memcpy(relay->pending + relay->pending_size, &size, sizeof(size));
-	protobuf_c_message_pack(&frame->base,
-				relay->pending + relay->pending_size + sizeof(size));
+	protobuf_c_message_pack(&frame->base, relay->pending + relay->pending_size + sizeof(size));
 	relay->pending_size = wanted;
 	if (wanted < PENDING_HIGH)
 		return 0;
@@ -266,9 +265,9 @@ void node_relay_attach(struct request *request)
 		return;
 	}
 	TAILQ_FOREACH(relay, &request->gateway->nodes->relays, link)
-		if (!relay->call && strlen(frame->init->relay_id) == RELAY_ID_SIZE - 1 &&
-		    !CRYPTO_memcmp(relay->id, frame->init->relay_id, RELAY_ID_SIZE - 1))
-			break;
+	if (!relay->call && strlen(frame->init->relay_id) == RELAY_ID_SIZE - 1 &&
+	    !CRYPTO_memcmp(relay->id, frame->init->relay_id, RELAY_ID_SIZE - 1))
+		break;
 	if (!relay || (*subject && strcmp(subject, relay->node) != 0)) {
 		request_fail(request, GRPC_NOT_FOUND, "nobody waits for that relay");
 		return;

@@ -59,9 +59,8 @@ static void tell(struct gateway *gateway, const struct sandbox_record *record,
 		logs_gateway(gateway, id, "error", "it could not be started: %s", report->message);
 	else
 		logs_gateway(gateway, id, "info", "it is %s", sandbox_phase_name(report->phase));
-	watch_event(gateway, id, "supervisor",
-		    report->phase == PHASE(ERROR) ? "Warning" : "Normal", reason_of(report),
-		    report->message);
+	watch_event(gateway, id, "supervisor", report->phase == PHASE(ERROR) ? "Warning" : "Normal",
+		    reason_of(report), report->message);
 	for (size_t i = 0; i < report->n_findings; i++)
 		logs_gateway(gateway, id, "warn", "not enforced on its host: %s",
 			     report->findings[i]);

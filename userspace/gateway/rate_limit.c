@@ -5,13 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SETS 1024
-#define WAYS 4
+#define SETS	       1024
+#define WAYS	       4
 #define NAME_MAX_BYTES 96
 
 struct bucket {
 	char who[NAME_MAX_BYTES];
-	uint64_t at; /* when `milli` was right */
+	uint64_t at;	/* when `milli` was right */
 	uint64_t milli; /* thousandths of tokens */
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A bucket of tokens for each principal. A table of fixed size: when it is full the one that was used
- * longest ago is forgotten, which only forgives it what it used. One thread.
+ * A bucket of tokens for each principal. A table of fixed size: when it is full the one that was
+ * used longest ago is forgotten, which only forgives it what it used. One thread.
  */
 #pragma once
 

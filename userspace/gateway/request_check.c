@@ -130,7 +130,8 @@ static int check_string(const char *field, const char *text, enum rule rule, str
 
 static bool is_label_text(const char *text, const char *more, size_t max)
 {
-	static const char alnum[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+	static const char alnum[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 	size_t n = strlen(text);
 	char allowed[80];
 
@@ -154,8 +155,7 @@ static int check_label(const char *key, const char *value, struct error *err)
 static int check_variable(const char *key, struct error *err)
 {
 	static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_";
-	static const char all[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
+	static const char all[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
 
 	if (!*key || !strchr(first, *key) || strspn(key, all) != strlen(key) || strlen(key) > 256)
 		return refuse(err, "environment",

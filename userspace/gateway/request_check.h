@@ -12,8 +12,8 @@
 #include <stdbool.h>
 
 #define REQUEST_NAME_MAX   63
-#define REQUEST_TEXT_MAX   65536  /* bytes of a string */
-#define REQUEST_ITEMS_MAX  10000  /* of a list */
+#define REQUEST_TEXT_MAX   65536 /* bytes of a string */
+#define REQUEST_ITEMS_MAX  10000 /* of a list */
 #define REQUEST_LABELS_MAX 64
 #define REQUEST_ENV_MAX	   256
 #define REQUEST_DEPTH_MAX  32

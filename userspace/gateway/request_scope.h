@@ -10,12 +10,12 @@
 #include "common/rpc.h"
 #include "gateway/gateway.h"
 
-#define WORKSPACE_MAX 64
+#define WORKSPACE_MAX	  64
 #define WORKSPACE_DEFAULT "default"
 
 struct request_scope {
 	char workspace[WORKSPACE_MAX];
-	bool everywhere; /* all workspaces, or none: the handler looks at each */
+	bool everywhere;	/* all workspaces, or none: the handler looks at each */
 	const char *sandbox_id; /* NULL; borrowed from the message */
 };
 

@@ -119,7 +119,8 @@ static int unpack_all(struct listing *listing, struct store_list *list, struct e
 void sandbox_list(struct request *request)
 {
 	const Openshell__V1__ListSandboxesRequest *message = (const void *)request->message;
-	Openshell__V1__ListSandboxesResponse response = OPENSHELL__V1__LIST_SANDBOXES_RESPONSE__INIT;
+	Openshell__V1__ListSandboxesResponse response =
+		OPENSHELL__V1__LIST_SANDBOXES_RESPONSE__INIT;
 	struct listing listing = {
 		.request = request,
 		.skip = message->offset,
@@ -187,7 +188,8 @@ static int set_started(struct gateway *gateway, struct sandbox_record *record, s
 	if (record->stored->deleting)
 		return error_set(err, -EBUSY, "the sandbox is being deleted");
 	if (phase != PHASE(STOPPED) && phase != PHASE(ERROR))
-		return error_set(err, -EBUSY, "the sandbox is %s: only a stopped one can be started",
+		return error_set(err, -EBUSY,
+				 "the sandbox is %s: only a stopped one can be started",
 				 sandbox_phase_name(phase));
 	if (!nodes_attached(gateway->nodes, record->stored->node))
 		return error_set(err, -ENOTCONN, "its supervisor, %s, is not attached",
@@ -246,7 +248,8 @@ static int set_deleting(struct gateway *gateway, struct sandbox_record *record, 
 void sandbox_delete(struct request *request)
 {
 	const Openshell__V1__DeleteSandboxRequest *message = (const void *)request->message;
-	Openshell__V1__DeleteSandboxResponse response = OPENSHELL__V1__DELETE_SANDBOX_RESPONSE__INIT;
+	Openshell__V1__DeleteSandboxResponse response =
+		OPENSHELL__V1__DELETE_SANDBOX_RESPONSE__INIT;
 	struct sandbox_record record = {};
 	struct error err = {};
 	int r = sandbox_record_get(request->gateway, request->workspace, message->name, &record,
@@ -274,9 +277,9 @@ static int forget_all(struct gateway *gateway, struct sandbox_record *record, st
 		const struct store_query query = {
 			.kind = kinds[i],
 			.name_prefix = kinds[i] == STORE_SSH_SESSION ? NULL : prefix,
-			.workspace = kinds[i] == STORE_SSH_SESSION ? record->object.id :
-				     kinds[i] == STORE_SERVICE	   ? record->object.workspace :
-								     NULL,
+			.workspace = kinds[i] == STORE_SSH_SESSION ? record->object.id
+				     : kinds[i] == STORE_SERVICE   ? record->object.workspace
+								   : NULL,
 		};
 		struct store_list list;
 

@@ -17,10 +17,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define COMMAND_MAX   4096	/* words */
-#define COMMAND_BYTES (128 << 10)
+#define COMMAND_MAX	4096 /* words */
+#define COMMAND_BYTES	(128 << 10)
 #define PROVIDERS_LIMIT 32
-#define TRIES_MAX     20 /* for a name that nobody has */
+#define TRIES_MAX	20 /* for a name that nobody has */
 
 static int check_command(const Openshell__V1__SandboxSpec *spec, struct error *err)
 {
@@ -55,10 +55,11 @@ static int check_template(const Openshell__V1__SandboxTemplate *template, struct
 	const char *image = template ? template->image : "";
 
 	if (*image && *image != '/' && strncmp(image, "oci:/", 5))
-		return error_set(err, -EINVAL,
-				 "'%.200s' is no image that this driver has: it takes a directory "
-				 "(/PATH) or an OCI layout (oci:/PATH[:TAG]) on the supervisor's host",
-				 image);
+		return error_set(
+			err, -EINVAL,
+			"'%.200s' is no image that this driver has: it takes a directory "
+			"(/PATH) or an OCI layout (oci:/PATH[:TAG]) on the supervisor's host",
+			image);
 	if (strstr(image, "/../"))
 		return error_set(err, -EINVAL, "the image's path has '..' in it");
 	return 0;
@@ -164,11 +165,10 @@ static int create(struct request *request, const char *name, struct sandbox_reco
 				 "`openshell gateway start` for both");
 	store_make_id(id);
 	r = build(message, request->workspace, name, id, record, err);
-	if (!r && (replace_string(&record->stored->node, node) ||
-		   sandbox_phase_new_instance(record) ||
-		   sandbox_phase_set(record,
-				     OPENSHELL__V1__SANDBOX_PHASE__SANDBOX_PHASE_PROVISIONING,
-				     "Scheduled", node)))
+	if (!r &&
+	    (replace_string(&record->stored->node, node) || sandbox_phase_new_instance(record) ||
+	     sandbox_phase_set(record, OPENSHELL__V1__SANDBOX_PHASE__SANDBOX_PHASE_PROVISIONING,
+			       "Scheduled", node)))
 		r = error_set(err, -ENOMEM, "out of memory");
 	if (!r)
 		r = store_begin(gateway->store, err);

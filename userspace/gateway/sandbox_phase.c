@@ -11,9 +11,8 @@
 const char *sandbox_phase_name(Openshell__V1__SandboxPhase phase)
 {
 	static const char prefix[] = "SANDBOX_PHASE_";
-	const ProtobufCEnumValue *value =
-		protobuf_c_enum_descriptor_get_value(&openshell__v1__sandbox_phase__descriptor,
-						     (int)phase);
+	const ProtobufCEnumValue *value = protobuf_c_enum_descriptor_get_value(
+		&openshell__v1__sandbox_phase__descriptor, (int)phase);
 
 	return value ? value->name + sizeof(prefix) - 1 : "UNKNOWN";
 }
@@ -70,7 +69,8 @@ int sandbox_phase_new_instance(struct sandbox_record *record)
 	int r;
 
 	store_make_id(id);
-	status->optional_exit_code_case = OPENSHELL__V1__SANDBOX_STATUS__OPTIONAL_EXIT_CODE__NOT_SET;
+	status->optional_exit_code_case =
+		OPENSHELL__V1__SANDBOX_STATUS__OPTIONAL_EXIT_CODE__NOT_SET;
 	r = replace_string(&record->stored->instance_id, id);
 	return r ? r : replace_string(&status->main_process_instance_id, id);
 }
