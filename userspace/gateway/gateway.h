@@ -17,6 +17,7 @@ struct authority;   /* authority.h: who is who */
 struct nodes;	    /* nodes.h: supervisors that are attached */
 struct log_buffers; /* logs.h: the last lines of each sandbox */
 struct watchers;    /* watch.h: who is told of changes */
+struct services;    /* service_http.h: HTTP to exposed services */
 struct grpc_server;
 
 struct gateway {
@@ -27,6 +28,7 @@ struct gateway {
 	struct nodes *nodes;
 	struct log_buffers *logs;
 	struct watchers *watchers;
+	struct services *services; /* NULL = none */
 	struct grpc_server *server;
 	int64_t started_ms;
 	bool ready; /* for /readyz */
