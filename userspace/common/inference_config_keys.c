@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "common/caller_variable.h"
 #include "common/cleanup.h"
 #include "common/inference_config_internal.h"
 
@@ -73,7 +74,7 @@ static int find(struct inference_config *config, const struct inference_report *
 		struct policy_place at, const char *name, const char **ret_value)
 {
 	const struct inference_variable *variable = known(config, name);
-	const char *value = variable ? variable->value : getenv(name), *why;
+	const char *value = variable ? variable->value : caller_variable(name), *why;
 
 	if (!value || !*value)
 		return 0;

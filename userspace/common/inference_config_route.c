@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "common/caller_variable.h"
 #include "common/cleanup.h"
 #include "common/inference_config_internal.h"
 
@@ -31,7 +32,7 @@ static bool mentions(const struct profile_inference *inference, const char *what
 static const char *from_environment(const struct policy_strings *names, const char **ret_name)
 {
 	for (size_t i = 0; i < names->count; i++) {
-		const char *value = getenv(names->items[i].value);
+		const char *value = caller_variable(names->items[i].value);
 
 		if (value && *value) {
 			*ret_name = names->items[i].value;

@@ -7,7 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
-#define LIST_MAX 1024 /* rules of a policy, endpoints or binaries of a rule, rules of an endpoint */
+#define LIST_MAX 1024 /* rules of a policy, endpoints or binaries of a rule, rules of an endpoint  \
+		       */
 
 #define ENTRY	 Openshell__Sandbox__V1__SandboxPolicy__NetworkPoliciesEntry
 #define RULE	 Openshell__Sandbox__V1__NetworkPolicyRule
@@ -152,18 +153,19 @@ static int add_endpoint(RULE *rule, const char *name, const ENDPOINT *endpoint, 
 	if (there) {
 		if (same_message(&there->base, &endpoint->base))
 			return 0;
-		return error_set(err, -EBUSY,
-				 "rule '%s' has endpoint %s already, with other settings: remove it "
-				 "first",
-				 name, endpoint->host);
+		return error_set(
+			err, -EBUSY,
+			"rule '%s' has endpoint %s already, with other settings: remove it "
+			"first",
+			name, endpoint->host);
 	}
 	*ret_added = true;
 	return append(&rule->endpoints, &rule->n_endpoints, &endpoint->base, err);
 }
 
 /* What was there before, and is joined with something new, must have been named with it. */
-static int check_joined(const char *name, const RULE *before, const RULE *added,
-			bool new_endpoints, bool new_binaries, struct error *err)
+static int check_joined(const char *name, const RULE *before, const RULE *added, bool new_endpoints,
+			bool new_binaries, struct error *err)
 {
 	for (size_t i = 0; new_endpoints && i < before->n_binaries; i++)
 		if (!has_binary(added, before->binaries[i]->path))

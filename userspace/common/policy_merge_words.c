@@ -135,8 +135,7 @@ static int copy(const Openshell__V1__PolicyMergeOperation *op,
 
 	if (packed) {
 		protobuf_c_message_pack(&op->base, packed);
-		*ret_operation =
-			openshell__v1__policy_merge_operation__unpack(NULL, size, packed);
+		*ret_operation = openshell__v1__policy_merge_operation__unpack(NULL, size, packed);
 		if (*ret_operation)
 			return 0;
 	}

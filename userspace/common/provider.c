@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/provider.h"
 #include "common/arena.h"
+#include "common/caller_variable.h"
 #include "common/cleanup.h"
 #include "common/policy_host.h"
 #include "common/policy_proxied.h"
@@ -161,7 +162,7 @@ static int add_credential(struct build *build, const char *key, const char *vari
 
 static const char *from_environment(const char *variable)
 {
-	const char *value = getenv(variable);
+	const char *value = caller_variable(variable);
 
 	return value && *value ? value : NULL;
 }
@@ -409,14 +410,11 @@ static int check_uninspected(const struct provider_set *set,
 
 /* The set */
 
-static int add_request(struct build *build, const char *directory)
+static int add_profile(struct build *build, const struct provider_profile *profile)
 {
-	_cleanup_provider_profile_ struct provider_profile *profile = NULL;
 	struct provider_set *set = build->set;
-	int r = provider_profile_find(directory, build->request->type, &profile, build->err);
+	int r;
 
-	if (r < 0)
-		return r;
 	build->first = set->n_credentials;
 	r = add_values(build, profile);
 	for (size_t i = build->first; !r && i < set->n_credentials; i++) {
@@ -425,6 +423,14 @@ static int add_request(struct build *build, const char *directory)
 			r = bind_by_policy(build, set->credentials[i]);
 	}
 	return r;
+}
+
+static int add_request(struct build *build, const char *directory)
+{
+	_cleanup_provider_profile_ struct provider_profile *profile = NULL;
+	int r = provider_profile_find(directory, build->request->type, &profile, build->err);
+
+	return r < 0 ? r : add_profile(build, profile);
 }
 
 static int credential_compare(const void *a, const void *b)
@@ -503,6 +509,33 @@ int provider_set_new(const char *directory, const char *const *requests, size_t 
 		if (r < 0)
 			return r;
 	}
+	qsort(set->credentials, set->n_credentials, sizeof(*set->credentials), credential_compare);
+	r = make_environment(set, err);
+	if (!r)
+		r = check_uninspected(set, policy, err);
+	if (!r)
+		*ret_set = TAKE_PTR(set);
+	return r;
+}
+
+int provider_set_of_profile(const struct provider_profile *profile, const char *text,
+			    const COMPILED(CompiledPolicy) * policy, struct provider_set **ret_set,
+			    struct error *err)
+{
+	_cleanup_provider_set_ struct provider_set *set = NULL;
+	struct build build = {.policy = policy, .err = err};
+	struct request request;
+	int r;
+
+	if (set_alloc(&set) < 0)
+		return no_memory(err);
+	build.set = set;
+	build.request = &request;
+	r = take_apart(set->arena, text, &request, err);
+	if (!r)
+		r = add_profile(&build, profile);
+	if (r < 0)
+		return r;
 	qsort(set->credentials, set->n_credentials, sizeof(*set->credentials), credential_compare);
 	r = make_environment(set, err);
 	if (!r)

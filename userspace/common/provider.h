@@ -43,6 +43,13 @@ int provider_set_new(const char *directory, const char *const *requests, size_t 
 		     struct provider_set **ret_set, struct error *err);
 void provider_set_free(struct provider_set *set);
 
+struct provider_profile;
+
+/* As it, for one request whose profile is known. */
+int provider_set_of_profile(const struct provider_profile *profile, const char *request,
+			    const Openshell__Compiled__V1__CompiledPolicy *policy,
+			    struct provider_set **ret_set, struct error *err);
+
 /*
  * Whether a request reads like one, before anything is looked up: for wrong usage. -EINVAL with a
  * sentence.

@@ -18,6 +18,15 @@ int credentials_for_sandbox(struct gateway *gateway, const struct sandbox_record
 int inference_for_sandbox(struct gateway *gateway, const struct sandbox_record *record,
 			  Openshell__Node__V1__Inference **ret_inference, struct error *err);
 
+/* -EBUSY with the name of a route that uses the provider. */
+int inference_uses(struct gateway *gateway, const char *workspace, const char *provider,
+		   struct error *err);
+
+struct request;
+
+/* GetSandboxProviderEnvironment. */
+void credentials_get_environment(struct request *request);
+
 /* Whether providers that a sandbox wants exist: -ENOENT with a sentence. For CreateSandbox. */
 int credentials_check(struct gateway *gateway, const char *workspace, char *const *providers,
 		      size_t count, struct error *err);

@@ -61,9 +61,9 @@ static int check_tcp(const char *host, uint32_t port, struct error *err)
 {
 	if (*host && strcmp(host, "127.0.0.1") != 0 && strcmp(host, "::1") != 0 &&
 	    strcmp(host, "localhost") != 0)
-		return error_set(err, -EINVAL,
-				 "'%.64s' is not the sandbox's loopback: 127.0.0.1, ::1 or localhost",
-				 host);
+		return error_set(
+			err, -EINVAL,
+			"'%.64s' is not the sandbox's loopback: 127.0.0.1, ::1 or localhost", host);
 	if (!port || port > 65535)
 		return error_set(err, -EINVAL, "the port is a number from 1 to 65535");
 	return 0;

@@ -11,7 +11,7 @@
 struct log_filter {
 	int64_t since_ms; /* 0 = any */
 	char *const *source;
-	size_t sources; /* 0 = any; "all" is any too */
+	size_t sources;	       /* 0 = any; "all" is any too */
 	const char *min_level; /* "" = any */
 };
 

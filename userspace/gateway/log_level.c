@@ -11,8 +11,8 @@ int log_level_rank(const char *level)
 		const char *word;
 		int rank;
 	} words[] = {
-		{"trace", 0}, {"debug", 1},    {"info", 2}, {"low", 2},	 {"warn", 3},	{"warning", 3},
-		{"med", 3},   {"medium", 3},   {"error", 4}, {"high", 4}, {"crit", 4}, {"fatal", 4},
+		{"trace", 0}, {"debug", 1},  {"info", 2},  {"low", 2},	{"warn", 3}, {"warning", 3},
+		{"med", 3},   {"medium", 3}, {"error", 4}, {"high", 4}, {"crit", 4}, {"fatal", 4},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)

@@ -14,10 +14,10 @@
 #include <sys/queue.h>
 #include <time.h>
 
-#define BUFFERS_MAX    4096 /* sandboxes whose lines are kept; the one written longest ago goes */
-#define BUCKETS	       1024
-#define MESSAGE_MAX    8192 /* bytes of one line's message */
-#define LINES_DEFAULT  200
+#define BUFFERS_MAX   4096 /* sandboxes whose lines are kept; the one written longest ago goes */
+#define BUCKETS	      1024
+#define MESSAGE_MAX   8192 /* bytes of one line's message */
+#define LINES_DEFAULT 200
 
 struct log_entry {
 	STAILQ_ENTRY(log_entry) link;
@@ -94,8 +94,8 @@ static struct log_buffer *find(struct log_buffers *logs, const char *id)
 	struct log_buffer *buffer;
 
 	LIST_FOREACH(buffer, &logs->bucket[hash(id)], hash)
-		if (!strcmp(buffer->sandbox_id, id))
-			return buffer;
+	if (!strcmp(buffer->sandbox_id, id))
+		return buffer;
 	return NULL;
 }
 
@@ -148,7 +148,8 @@ void logs_add(struct gateway *gateway, const Openshell__V1__SandboxLogLine *line
 	STAILQ_INSERT_TAIL(&buffer->lines, entry, link);
 	buffer->count++;
 	buffer->bytes += entry->size;
-	while (buffer->count > LOG_LINES_MAX || (buffer->bytes > LOG_BYTES_MAX && buffer->count > 1))
+	while (buffer->count > LOG_LINES_MAX ||
+	       (buffer->bytes > LOG_BYTES_MAX && buffer->count > 1))
 		drop_first(buffer);
 	watch_log(gateway, line);
 }
@@ -193,8 +194,9 @@ size_t logs_select(struct gateway *gateway, const char *sandbox_id, const struct
 	if (!buffer)
 		return 0;
 	STAILQ_FOREACH(entry, &buffer->lines, link)
-		matching += log_filter_takes(filter, entry->line);
-	STAILQ_FOREACH(entry, &buffer->lines, link) {
+	matching += log_filter_takes(filter, entry->line);
+	STAILQ_FOREACH(entry, &buffer->lines, link)
+	{
 		if (!log_filter_takes(filter, entry->line))
 			continue;
 		if (matching-- <= last)
@@ -228,8 +230,8 @@ static void get_logs(struct request *request)
 		request_fail(request, GRPC_INVALID_ARGUMENT, "sandbox_id is missing");
 		return;
 	}
-	response.n_logs = logs_select(request->gateway, message->sandbox_id, &filter, last, lines,
-				      &total);
+	response.n_logs =
+		logs_select(request->gateway, message->sandbox_id, &filter, last, lines, &total);
 	response.logs = lines;
 	response.buffer_total = (uint32_t)total;
 	request_reply(request, &response.base);

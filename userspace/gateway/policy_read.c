@@ -47,8 +47,7 @@ void policy_get_status(struct request *request)
 	if (!r && message->global && !policy_store_global(request->gateway, &active, NULL))
 		response.active_version = active.stored->revision->version;
 	if (!r && !message->global)
-		response.active_version =
-			record.stored->sandbox->status->current_policy_version;
+		response.active_version = record.stored->sandbox->status->current_policy_version;
 	if (r) {
 		request_fail_error(request, &err);
 	} else {

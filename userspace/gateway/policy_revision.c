@@ -83,8 +83,7 @@ static int set_status(struct gateway *gateway, const char *owner,
 	if (r)
 		return r;
 	r1 = revision.stored->revision;
-	if (r1->status == STATUS(SUPERSEDED) ||
-	    (r1->status == STATUS(LOADED) && report->loaded)) {
+	if (r1->status == STATUS(SUPERSEDED) || (r1->status == STATUS(LOADED) && report->loaded)) {
 		policy_stored_clear(&revision);
 		return 0;
 	}
@@ -101,8 +100,7 @@ static int set_status(struct gateway *gateway, const char *owner,
 	return r;
 }
 
-static int set_current(struct gateway *gateway, const char *id, uint32_t version,
-		       struct error *err)
+static int set_current(struct gateway *gateway, const char *id, uint32_t version, struct error *err)
 {
 	struct sandbox_record record = {};
 	int r = sandbox_record_get_id(gateway, id, &record, err);

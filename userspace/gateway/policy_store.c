@@ -40,8 +40,7 @@ static int unpack(struct store_object *object, struct policy_stored *ret_revisio
 	revision.object.payload = NULL;
 	revision.object.payload_size = 0;
 	if (!revision.stored || !revision.stored->revision || !revision.stored->revision->policy) {
-		error_set(err, -EIO, "a revision of a policy is damaged: %s",
-			  revision.object.name);
+		error_set(err, -EIO, "a revision of a policy is damaged: %s", revision.object.name);
 		policy_stored_clear(&revision);
 		return -EIO;
 	}

@@ -11,9 +11,9 @@
 
 #include <stdbool.h>
 
-#define POLICY_OWNER_GLOBAL "global"
-#define POLICY_GLOBAL_BIT   (1u << 31) /* of a version that nodes are told */
-#define POLICY_REVISIONS_MAX 100       /* of one owner; older ones go */
+#define POLICY_OWNER_GLOBAL  "global"
+#define POLICY_GLOBAL_BIT    (1u << 31) /* of a version that nodes are told */
+#define POLICY_REVISIONS_MAX 100	/* of one owner; older ones go */
 
 struct policy_stored {
 	struct store_object object; /* its payload is not kept */
@@ -28,8 +28,8 @@ struct policy_note {
 };
 
 /*
- * Validate, compile and insert, PENDING; older ones that were PENDING are SUPERSEDED. @policy NULL: what
- * holds where none is given. Inside the caller's transaction. -EBADMSG: not valid.
+ * Validate, compile and insert, PENDING; older ones that were PENDING are SUPERSEDED. @policy NULL:
+ * what holds where none is given. Inside the caller's transaction. -EBADMSG: not valid.
  */
 int policy_store_add(struct gateway *gateway, const char *owner, uint32_t version,
 		     const Openshell__Sandbox__V1__SandboxPolicy *policy,

@@ -40,8 +40,7 @@ static const char *owner_of(const struct update *update)
 static void answer(struct update *update, const struct policy_stored *revision)
 {
 	update->response.version = revision->stored->revision->version;
-	snprintf(update->hash, sizeof(update->hash), "%s",
-		 revision->stored->revision->policy_hash);
+	snprintf(update->hash, sizeof(update->hash), "%s", revision->stored->revision->policy_hash);
 	update->response.policy_hash = update->hash;
 }
 
@@ -106,10 +105,10 @@ static int change_policy(struct update *update, bool *ret_new, struct error *err
 		policy = merged;
 	}
 	if (!r)
-		r = add_revision(update, policy, r1 ? r1->version : 0,
-				 r1 && r1->status ==
-					 OPENSHELL__V1__POLICY_STATUS__POLICY_STATUS_SUPERSEDED,
-				 r1 ? r1->policy_hash : NULL, ret_new, err);
+		r = add_revision(
+			update, policy, r1 ? r1->version : 0,
+			r1 && r1->status == OPENSHELL__V1__POLICY_STATUS__POLICY_STATUS_SUPERSEDED,
+			r1 ? r1->policy_hash : NULL, ret_new, err);
 	if (!r)
 		r = save_record(update, update->response.version, err);
 	if (r == -EALREADY)
@@ -132,8 +131,7 @@ static void tell(struct update *update)
 		(void)sandbox_record_each(update->gateway, NULL, tell_node, update->gateway, NULL);
 		return;
 	}
-	nodes_sandbox_changed(update->gateway->nodes, update->record.object.id,
-			      NODE_CHANGE_POLICY);
+	nodes_sandbox_changed(update->gateway->nodes, update->record.object.id, NODE_CHANGE_POLICY);
 	logs_gateway(update->gateway, update->record.object.id, "info", "policy %u was set by %s",
 		     update->response.version, update->request->principal->subject);
 	watch_sandbox_changed(update->gateway, update->record.object.id);
@@ -209,8 +207,9 @@ static int check(struct update *update, struct error *err)
 	if (principal->kind != PRINCIPAL_USER)
 		return error_set(err, -EACCES, "a sandbox may not change what holds for it");
 	if (what != 1)
-		return error_set(err, -EINVAL,
-				 "a policy, merge_operations or a setting_key: exactly one of them");
+		return error_set(
+			err, -EINVAL,
+			"a policy, merge_operations or a setting_key: exactly one of them");
 	if (m->delete_setting && !*m->setting_key)
 		return error_set(err, -EINVAL, "delete_setting wants a setting_key");
 	if (m->global && *m->name)

@@ -25,7 +25,6 @@ struct relay_translation {
 	void (*exited)(struct grpc_call *call, int exit_code);
 };
 
-
 /*
  * Open one for a request, whose sandbox must be READY. The request is taken; NULL: it was answered
  * with an error.

@@ -74,8 +74,9 @@ static void reply(struct request *request, Openshell__V1__ServiceEndpoint *endpo
 	request_reply(request, &response.base);
 }
 
-static int write_service(struct request *request, const Openshell__V1__ExposeServiceRequest *message,
-			 const char *sandbox_id, struct error *err)
+static int write_service(struct request *request,
+			 const Openshell__V1__ExposeServiceRequest *message, const char *sandbox_id,
+			 struct error *err)
 {
 	Openshell__V1__ServiceEndpoint endpoint = OPENSHELL__V1__SERVICE_ENDPOINT__INIT;
 	Openshell__Datamodel__V1__ObjectMeta meta = OPENSHELL__DATAMODEL__V1__OBJECT_META__INIT;
@@ -243,8 +244,7 @@ void service_list(struct request *request)
 	}
 	request_reply(request, &response.base);
 	for (size_t i = 0; i < response.n_services; i++)
-		openshell__v1__service_endpoint_response__free_unpacked(response.services[i],
-									NULL);
+		openshell__v1__service_endpoint_response__free_unpacked(response.services[i], NULL);
 	free(response.services);
 	store_list_clear(&list);
 }
@@ -252,7 +252,8 @@ void service_list(struct request *request)
 void service_delete(struct request *request)
 {
 	const Openshell__V1__DeleteServiceRequest *message = (const void *)request->message;
-	Openshell__V1__DeleteServiceResponse response = OPENSHELL__V1__DELETE_SERVICE_RESPONSE__INIT;
+	Openshell__V1__DeleteServiceResponse response =
+		OPENSHELL__V1__DELETE_SERVICE_RESPONSE__INIT;
 	Openshell__V1__ServiceEndpoint *endpoint = NULL;
 	struct store_object object = {};
 	struct error err = {};
@@ -281,8 +282,8 @@ int service_port(struct gateway *gateway, const char *service_id, const char *sa
 
 	if (r)
 		return r == -ENOENT ? error_set(err, r, "there is no such service") : r;
-	endpoint = openshell__v1__service_endpoint__unpack(NULL, object.payload_size,
-							   object.payload);
+	endpoint =
+		openshell__v1__service_endpoint__unpack(NULL, object.payload_size, object.payload);
 	if (!endpoint || strcmp(endpoint->sandbox_id, sandbox_id) != 0)
 		r = error_set(err, -ENOENT, "the sandbox has no such service");
 	else

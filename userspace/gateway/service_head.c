@@ -98,7 +98,8 @@ int service_head_parse(const uint8_t *data, size_t size, struct service_name *re
 	if (at - text < 14 || strncmp(at - 9, " HTTP/1.", 8) != 0)
 		return -EBADMSG;
 	while (at < end) {
-		const char *line = at + 2, *stop = memmem(line, (size_t)(end + 2 - line), "\r\n", 2);
+		const char *line = at + 2,
+			   *stop = memmem(line, (size_t)(end + 2 - line), "\r\n", 2);
 		int r;
 
 		if (memchr(line, '\n', (size_t)(stop - line)))

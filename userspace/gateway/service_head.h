@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whose service an HTTP/1.1 request is for: its Host field alone is looked at (RFC 9112, 3.2). Pure;
- * any thread. Fails closed: no Host, two of them, or one that is no service's name is an error.
+ * Whose service an HTTP/1.1 request is for: its Host field alone is looked at (RFC 9112, 3.2).
+ * Pure; any thread. Fails closed: no Host, two of them, or one that is no service's name is an
+ * error.
  */
 #pragma once
 

@@ -33,7 +33,7 @@ struct connection {
 	struct node_relay *relay;
 	uint8_t head[SERVICE_HEAD_MAX];
 	size_t head_size;
-	bool joined;	/* to a relay */
+	bool joined; /* to a relay */
 	bool closing, relay_paused, reading;
 	int handles;
 };
@@ -218,8 +218,7 @@ static int open_relay(struct connection *c, const struct service_name *name, str
 	tcp.port = port;
 	open.target_case = OPENSHELL__NODE__V1__OPEN_RELAY__TARGET_TCP;
 	open.tcp = &tcp;
-	return node_relay_open(gateway->nodes, sandbox_id, &open, &relay_events, c, &c->relay,
-			       err);
+	return node_relay_open(gateway->nodes, sandbox_id, &open, &relay_events, c, &c->relay, err);
 }
 
 static void head_came(struct connection *c)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * HTTP to exposed services: a listener that reads the head of a connection's first request, finds the
- * service by its Host, and then passes bytes both ways, unread. One connection is one service's.
- * Whoever reaches the listener reaches the services: it belongs on a loopback address. The gateway's
- * thread. Bounded.
+ * HTTP to exposed services: a listener that reads the head of a connection's first request, finds
+ * the service by its Host, and then passes bytes both ways, unread. One connection is one
+ * service's. Whoever reaches the listener reaches the services: it belongs on a loopback address.
+ * The gateway's thread. Bounded.
  */
 #pragma once
 

@@ -49,9 +49,8 @@ static int check(const char *key, const Openshell__Sandbox__V1__SettingValue *va
 		return error_set(err, -EINVAL, "%s is %s or %s", key, keys[i].words[0],
 				 keys[i].words[1]);
 	}
-	return error_set(err, -EINVAL,
-			 "there is no setting '%.64s'; there are %s, %s, %s and %s", key,
-			 keys[0].key, keys[1].key, keys[2].key, keys[3].key);
+	return error_set(err, -EINVAL, "there is no setting '%.64s'; there are %s, %s, %s and %s",
+			 key, keys[0].key, keys[1].key, keys[2].key, keys[3].key);
 }
 
 static void name_of(char name[NAME_SIZE], const char *sandbox_id, const char *key)
@@ -178,8 +177,7 @@ static int read_value(struct gateway *gateway, const char *sandbox_id, const cha
 void settings_clear(struct settings *settings)
 {
 	for (size_t i = 0; i < settings->count; i++)
-		openshell__sandbox__v1__setting_value__free_unpacked(settings->item[i].value,
-								     NULL);
+		openshell__sandbox__v1__setting_value__free_unpacked(settings->item[i].value, NULL);
 	*settings = (struct settings){};
 }
 

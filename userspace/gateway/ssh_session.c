@@ -144,8 +144,8 @@ static int find(struct gateway *gateway, const char *token, struct store_object 
 	if (r)
 		return r;
 	if (list.count == 1) {
-		*ret_session = openshell__v1__ssh_session__unpack(
-			NULL, list.items[0].payload_size, list.items[0].payload);
+		*ret_session = openshell__v1__ssh_session__unpack(NULL, list.items[0].payload_size,
+								  list.items[0].payload);
 		*ret_object = list.items[0];
 		list.items[0] = (struct store_object){};
 	}
@@ -172,9 +172,10 @@ int ssh_session_check(struct gateway *gateway, const char *token, const char *sa
 	store_object_clear(&object);
 	if (!r)
 		return 0;
-	return error_set(err, -EACCES,
-			 "the SSH session's token is not good for this sandbox: it has expired, was "
-			 "revoked, or never was; make one with CreateSshSession");
+	return error_set(
+		err, -EACCES,
+		"the SSH session's token is not good for this sandbox: it has expired, was "
+		"revoked, or never was; make one with CreateSshSession");
 }
 
 void ssh_session_revoke(struct request *request)

@@ -146,8 +146,8 @@ void watch_sandbox_changed(struct gateway *gateway, const char *sandbox_id)
 	    sandbox_record_get_id(gateway, sandbox_id, &record, NULL))
 		return;
 	FOREACH_WATCHER(w, gateway, sandbox_id)
-		if (w->status)
-			tell_status(w, sandbox_record_message(&record));
+	if (w->status)
+		tell_status(w, sandbox_record_message(&record));
 	sandbox_record_clear(&record);
 }
 
@@ -156,8 +156,8 @@ static struct event_ring *find_ring(struct watchers *watchers, const char *sandb
 	struct event_ring *ring;
 
 	TAILQ_FOREACH_REVERSE(ring, &watchers->rings, rings_head, age)
-		if (!strcmp(ring->sandbox_id, sandbox_id))
-			return ring;
+	if (!strcmp(ring->sandbox_id, sandbox_id))
+		return ring;
 	return NULL;
 }
 
@@ -168,7 +168,7 @@ void watch_sandbox_deleted(struct gateway *gateway, const char *sandbox_id)
 	if (ring)
 		free_ring(gateway->watchers, ring);
 	FOREACH_WATCHER(w, gateway, sandbox_id)
-		grpc_call_finish(w->call, GRPC_NOT_FOUND, "the sandbox was deleted");
+	grpc_call_finish(w->call, GRPC_NOT_FOUND, "the sandbox was deleted");
 }
 
 static Openshell__V1__PlatformEvent *copy_event(const Openshell__V1__PlatformEvent *event)
@@ -220,15 +220,15 @@ void watch_event(struct gateway *gateway, const char *sandbox_id, const char *so
 	event.message = (char *)message;
 	keep_event(gateway->watchers, sandbox_id, &event);
 	FOREACH_WATCHER(w, gateway, sandbox_id)
-		if (w->events)
-			tell_event(w, &event);
+	if (w->events)
+		tell_event(w, &event);
 }
 
 void watch_log(struct gateway *gateway, const Openshell__V1__SandboxLogLine *line)
 {
 	FOREACH_WATCHER(w, gateway, line->sandbox_id)
-		if (w->logs && log_filter_takes(&w->filter, line))
-			tell_log(w, line);
+	if (w->logs && log_filter_takes(&w->filter, line))
+		tell_log(w, line);
 }
 
 /* ---- a watcher ---- */
@@ -247,7 +247,8 @@ static void on_writable(void *arg, struct grpc_call *call)
 
 	w->full = false;
 	if (w->dropped) {
-		snprintf(text, sizeof(text), "%llu lines and events were not sent: you read too slowly",
+		snprintf(text, sizeof(text),
+			 "%llu lines and events were not sent: you read too slowly",
 			 (unsigned long long)w->dropped);
 		w->dropped = 0;
 		warning.message = text;

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/caller_variable.h"
+
+#include <stdlib.h>
+
+static __thread const struct caller_variables *used;
+
+const char *caller_variable(const char *name)
+{
+	return used ? used->find(used->arg, name) : getenv(name);
+}
+
+void caller_variables_use(const struct caller_variables *variables)
+{
+	used = variables;
+}
