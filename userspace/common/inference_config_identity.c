@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "common/caller_variable.h"
 #include "common/cleanup.h"
 #include "common/inference_config_internal.h"
 
@@ -78,6 +79,7 @@ static int needs(struct identity *identity, const char *variables, const char *f
 {
 	const struct inference_source *source = identity->build->source;
 	const char *provider = identity->wish->provider.value;
+	const char *hint = caller_variables_sudo();
 
 	if (source->before)
 		return inference_refuse(identity->build->report, identity->wish->provider.at,
@@ -87,11 +89,8 @@ static int needs(struct identity *identity, const char *variables, const char *f
 					"key file",
 					provider, variables);
 	return inference_refuse(identity->build->report, identity->wish->provider.at, -ENOENT,
-				"provider '%s' needs %s in the environment, or the route a key "
-				"file%s%s",
-				provider, variables,
-				getenv("SUDO_UID") ? "; sudo keeps it with --preserve-env=" : "",
-				getenv("SUDO_UID") ? first : "");
+				"provider '%s' needs %s %s, or the route a key file%s%s", provider,
+				variables, caller_variables_place(), hint, *hint ? first : "");
 }
 
 static int use_signing(struct identity *identity, const char *access_key)

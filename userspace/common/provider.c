@@ -182,10 +182,11 @@ static const char *describe_variables(const struct profile_credential *credentia
 /* sudo drops what it was not told to keep, which is the usual reason. */
 static int is_missing(const struct build *build, const char *variables, const char *first)
 {
-	return error_set(build->err, -ENOENT, "provider '%s' (%s) needs %s in the environment%s%s",
+	const char *hint = caller_variables_sudo();
+
+	return error_set(build->err, -ENOENT, "provider '%s' (%s) needs %s %s%s%s",
 			 build->request->name, build->request->type, variables,
-			 getenv("SUDO_UID") ? "; sudo keeps it with --preserve-env=" : "",
-			 getenv("SUDO_UID") ? first : "");
+			 caller_variables_place(), hint, *hint ? first : "");
 }
 
 static int add_from_profile(struct build *build, const struct profile_credential *credential)

@@ -18,10 +18,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define CREDENTIALS Openshell__Node__V1__Credentials
 #define VARIABLE    Openshell__Node__V1__Credentials__EnvironmentEntry
 #define REQUEST_MAX 8192
+
+static bool has_expired(const Openshell__Datamodel__V1__Provider *provider, const char *name)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	for (size_t i = 0; i < provider->n_credential_expires_at_ms; i++)
+		if (!strcmp(provider->credential_expires_at_ms[i]->key, name))
+			return provider->credential_expires_at_ms[i]->value / 1000 <= now.tv_sec;
+	return false;
+}
 
 const char *provider_variable(void *arg, const char *name)
 {
@@ -29,7 +41,7 @@ const char *provider_variable(void *arg, const char *name)
 
 	for (size_t i = 0; i < provider->n_credentials; i++)
 		if (!strcmp(provider->credentials[i]->key, name))
-			return provider->credentials[i]->value;
+			return has_expired(provider, name) ? NULL : provider->credentials[i]->value;
 	for (size_t i = 0; i < provider->n_config; i++)
 		if (!strcmp(provider->config[i]->key, name))
 			return provider->config[i]->value;
@@ -125,7 +137,8 @@ static int add_provider(struct gateway *gateway, const struct sandbox_record *re
 	_cleanup_provider_profile_ struct provider_profile *profile = NULL;
 	_cleanup_provider_set_ struct provider_set *set = NULL;
 	struct provider_record provider = {};
-	struct caller_variables variables = {.find = provider_variable};
+	struct caller_variables variables = {.find = provider_variable,
+					     .place = PROVIDER_VARIABLES_PLACE};
 	char text[REQUEST_MAX];
 	int r = provider_record_get(gateway, record->object.workspace, name, &provider, err);
 
@@ -199,6 +212,26 @@ int credentials_for_sandbox(struct gateway *gateway, const struct sandbox_record
 		      by_provider);
 	*ret_credentials = message;
 	return 0;
+}
+
+int credentials_try(struct gateway *gateway, const struct sandbox_record *record,
+		    const char *provider, struct error *err)
+{
+	Openshell__Compiled__V1__CompiledPolicy *policy = NULL;
+	CREDENTIALS *message = malloc(sizeof(*message));
+	int r;
+
+	if (!message)
+		return error_set(err, -ENOMEM, "out of memory");
+	openshell__node__v1__credentials__init(message);
+	r = load_policy(gateway, record, &policy, err);
+	if (!r) {
+		r = add_provider(gateway, record, provider, policy, message, err);
+		openshell__compiled__v1__compiled_policy__free_unpacked(policy, NULL);
+	}
+	rpc_scrub(&message->base);
+	openshell__node__v1__credentials__free_unpacked(message, NULL);
+	return r;
 }
 
 int credentials_check(struct gateway *gateway, const char *workspace, char *const *providers,

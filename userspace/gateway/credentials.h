@@ -22,6 +22,14 @@ int inference_for_sandbox(struct gateway *gateway, const struct sandbox_record *
 int inference_uses(struct gateway *gateway, const char *workspace, const char *provider,
 		   struct error *err);
 
+/* Whether routes that lead to the provider can be told. -EBUSY with the name of one. */
+int inference_try(struct gateway *gateway, const char *workspace, const char *provider,
+		  struct error *err);
+
+/* Whether a sandbox can use one of its providers, as both are now. */
+int credentials_try(struct gateway *gateway, const struct sandbox_record *record,
+		    const char *provider, struct error *err);
+
 struct request;
 
 /* GetSandboxProviderEnvironment. */

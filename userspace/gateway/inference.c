@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <openssl/crypto.h>
+#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,9 +43,15 @@ static void route_clear(struct route *route)
 	*route = (struct route){};
 }
 
+/* As the store and clients have it, and as a sandbox's worker and its log have it. */
 static const char *route_name(const char *name)
 {
-	return *name ? name : ROUTE_DEFAULT;
+	return *name && strcmp(name, "default") != 0 ? name : ROUTE_DEFAULT;
+}
+
+static const char *told_name(const char *name)
+{
+	return !*name || !strcmp(name, ROUTE_DEFAULT) ? "default" : name;
 }
 
 /* Takes @object. */
@@ -85,7 +92,8 @@ static int build(struct gateway *gateway, const char *workspace, const char *nam
 	_cleanup_provider_profile_ struct provider_profile *profile = NULL;
 	_cleanup_inference_config_ struct inference_config *built = NULL;
 	struct provider_record provider = {};
-	struct caller_variables variables = {.find = provider_variable};
+	struct caller_variables variables = {.find = provider_variable,
+					     .place = PROVIDER_VARIABLES_PLACE};
 	char directory[PATH_MAX], request[TEXT_MAX], text[TEXT_MAX];
 	const char *requests[] = {text}, *providers[] = {request};
 	struct inference_source source = {
@@ -99,6 +107,12 @@ static int build(struct gateway *gateway, const char *workspace, const char *nam
 
 	if (!r)
 		r = profile_store_find(gateway, workspace, provider.provider->type, &profile, err);
+	if (!r && !policy_given(profile->inference.head))
+		r = error_set(err, -EINVAL,
+			      "provider '%s' is of type '%s', which has no model to ask; a server "
+			      "of your own is openai-compatible, with OPENAI_COMPATIBLE_BASE_URL "
+			      "in its config",
+			      config->provider_name, provider.provider->type);
 	if (!r)
 		r = provider_request_text(provider.provider, profile, request, sizeof(request),
 					  err);
@@ -172,7 +186,7 @@ static int build_all(struct gateway *gateway, const char *workspace,
 			r = unpack(&list.items[i], &route, err);
 			if (r)
 				break;
-			r = build(gateway, workspace, is_default ? "default" : route.object.name,
+			r = build(gateway, workspace, told_name(route.object.name),
 				  route.route->config, &one, err);
 			if (!r && append(&all, one))
 				r = error_set(err, -ENOMEM, "out of memory");
@@ -207,6 +221,35 @@ int inference_for_sandbox(struct gateway *gateway, const struct sandbox_record *
 	}
 	*ret_inference = message;
 	return 0;
+}
+
+int inference_try(struct gateway *gateway, const char *workspace, const char *provider,
+		  struct error *err)
+{
+	const struct store_query query = {.kind = STORE_INFERENCE_ROUTE, .workspace = workspace};
+	struct store_list list;
+	int r = store_list(gateway->store, &query, &list, err);
+
+	if (r)
+		return r;
+	for (size_t i = 0; !r && i < list.count; i++) {
+		Openshell__Worker__V1__Inference *built = NULL;
+		struct error why = {};
+		struct route route;
+
+		r = unpack(&list.items[i], &route, err);
+		if (r)
+			break;
+		if (!strcmp(route.route->config->provider_name, provider) &&
+		    build(gateway, workspace, told_name(route.object.name), route.route->config,
+			  &built, &why))
+			r = error_set(err, -EBUSY, "route '%s' could not use it any more: %s",
+				      route.object.name, why.message);
+		inference_message_free(built);
+		route_clear(&route);
+	}
+	store_list_clear(&list);
+	return r;
 }
 
 int inference_uses(struct gateway *gateway, const char *workspace, const char *provider,
@@ -329,9 +372,8 @@ static void set(struct request *request)
 		config.provider_name = message->provider_name;
 		config.model_id = message->model_id;
 		config.timeout_secs = message->timeout_secs;
-		r = build(request->gateway, request->workspace,
-			  *message->route_name ? message->route_name : "default", &config, &built,
-			  &err);
+		r = build(request->gateway, request->workspace, told_name(message->route_name),
+			  &config, &built, &err);
 		inference_message_free(built);
 	}
 	if (!r)
@@ -397,6 +439,22 @@ static void delete (struct request *request)
 	route_clear(&route);
 }
 
+/* Another one when anything in the bundle is another. */
+static void hash_routes(const Openshell__Inference__V1__GetInferenceBundleResponse *response,
+			char ret_text[33])
+{
+	size_t size = protobuf_c_message_get_packed_size(&response->base);
+	_cleanup_free_ uint8_t *packed = malloc(size + 1);
+	uint8_t digest[SHA256_DIGEST_LENGTH] = {};
+
+	if (packed) {
+		protobuf_c_message_pack(&response->base, packed);
+		SHA256(packed, size, digest);
+	}
+	for (size_t i = 0; i < 16; i++)
+		snprintf(ret_text + 2 * i, 3, "%02x", digest[i]);
+}
+
 /* For a sandbox itself: where routes lead, and no key: its worker has that. */
 static void get_bundle(struct request *request)
 {
@@ -406,7 +464,7 @@ static void get_bundle(struct request *request)
 		*list[INFERENCE_ROUTES_MAX];
 	Openshell__Worker__V1__Inference *all = NULL;
 	struct sandbox_record record = {};
-	char url[INFERENCE_ROUTES_MAX][512], revision[32];
+	char url[INFERENCE_ROUTES_MAX][512], revision[33];
 	struct error err = {};
 	int r = sandbox_record_get_id(request->gateway, request->principal->subject, &record, &err);
 
@@ -429,9 +487,8 @@ static void get_bundle(struct request *request)
 	if (r) {
 		request_fail_error(request, &err);
 	} else {
-		snprintf(revision, sizeof(revision), "%llu",
-			 (unsigned long long)record.object.version);
 		response.routes = list;
+		hash_routes(&response, revision);
 		response.revision = revision;
 		response.generated_at_ms = (int64_t)time(NULL) * 1000;
 		request_reply(request, &response.base);

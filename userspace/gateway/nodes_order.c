@@ -112,6 +112,24 @@ static void set_spec(Openshell__Node__V1__Assign *assign, const Openshell__V1__S
 	assign->gpu = spec->resource_requirements && spec->resource_requirements->gpu;
 }
 
+/*
+ * A sandbox that is not assigned is removed by its node, with its files: what is wrong with its
+ * providers must not do that. Without its secrets it starts, or keeps those that it had.
+ */
+static void add_secrets(struct gateway *gateway, struct sandbox_record *record, struct parts *parts)
+{
+	struct error err = {};
+	int r = credentials_for_sandbox(gateway, record, &parts->credentials, &err);
+
+	if (!r)
+		r = inference_for_sandbox(gateway, record, &parts->inference, &err);
+	if (!r)
+		return;
+	journal(JOURNAL_ERROR, "sandbox %s: %s", record->object.id, err.message);
+	logs_gateway(gateway, record->object.id, "error",
+		     "it is assigned without what cannot be told: %s", err.message);
+}
+
 static int send_assign(struct node *node, struct sandbox_record *record, struct parts *parts,
 		       struct error *err)
 {
@@ -130,12 +148,9 @@ static int send_assign(struct node *node, struct sandbox_record *record, struct 
 	set_spec(&assign, spec);
 	if (!assign.stopped) {
 		r = policy_revision_current(gateway, record, &parts->policy, err);
-		if (!r)
-			r = credentials_for_sandbox(gateway, record, &parts->credentials, err);
-		if (!r)
-			r = inference_for_sandbox(gateway, record, &parts->inference, err);
 		if (r)
 			return r;
+		add_secrets(gateway, record, parts);
 		assign.policy = parts->policy;
 		assign.credentials = parts->credentials;
 		assign.inference = parts->inference;

@@ -117,11 +117,19 @@ static int change_policy(struct update *update, bool *ret_new, struct error *err
 	return r;
 }
 
+/* Where credentials may go is the policy's to say too. */
+static unsigned int changes_of(const struct sandbox_record *record)
+{
+	return record->stored->sandbox->spec->n_providers
+		       ? NODE_CHANGE_POLICY | NODE_CHANGE_CREDENTIALS
+		       : NODE_CHANGE_POLICY;
+}
+
 static int tell_node(void *arg, struct sandbox_record *record)
 {
 	struct gateway *gateway = arg;
 
-	nodes_sandbox_changed(gateway->nodes, record->object.id, NODE_CHANGE_POLICY);
+	nodes_sandbox_changed(gateway->nodes, record->object.id, changes_of(record));
 	return 0;
 }
 
@@ -131,7 +139,8 @@ static void tell(struct update *update)
 		(void)sandbox_record_each(update->gateway, NULL, tell_node, update->gateway, NULL);
 		return;
 	}
-	nodes_sandbox_changed(update->gateway->nodes, update->record.object.id, NODE_CHANGE_POLICY);
+	nodes_sandbox_changed(update->gateway->nodes, update->record.object.id,
+			      changes_of(&update->record));
 	logs_gateway(update->gateway, update->record.object.id, "info", "policy %u was set by %s",
 		     update->response.version, update->request->principal->subject);
 	watch_sandbox_changed(update->gateway, update->record.object.id);

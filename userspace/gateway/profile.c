@@ -3,6 +3,7 @@
 
 #include "common/cleanup.h"
 #include "gateway/profile_store.h"
+#include "gateway/provider_change.h"
 #include "gateway/provider_profile_wire.h"
 #include "gateway/replace_string.h"
 #include "gateway/store.h"
@@ -168,6 +169,52 @@ void profile_import(struct request *request)
 	findings_clear(&findings);
 }
 
+struct change {
+	struct request *request;
+	struct error *err;
+};
+
+static int touch_provider(void *arg, const char *provider)
+{
+	struct change *change = arg;
+
+	return provider_touch(change->request->gateway, change->request->workspace, provider,
+			      change->err);
+}
+
+static int tell_of_provider(void *arg, const char *provider)
+{
+	struct change *change = arg;
+
+	provider_changed(change->request->gateway, change->request->workspace, provider);
+	return 0;
+}
+
+/* Together with what its providers are for the sandboxes that have them, or not at all. */
+static int write_changed(struct request *request, const Openshell__V1__ProviderProfile *profile,
+			 uint64_t expected, struct error *err)
+{
+	struct gateway *gateway = request->gateway;
+	struct change change = {request, err};
+	int r = store_begin(gateway->store, err);
+
+	if (r)
+		return r;
+	r = profile_store_write(gateway, request->workspace, profile, true, expected, err);
+	if (!r)
+		r = provider_each_of_type(gateway, request->workspace, profile->id, touch_provider,
+					  &change, err);
+	if (r) {
+		store_rollback(gateway->store);
+		return r;
+	}
+	r = store_commit(gateway->store, err);
+	if (!r)
+		(void)provider_each_of_type(gateway, request->workspace, profile->id,
+					    tell_of_provider, &change, NULL);
+	return r;
+}
+
 void profile_update(struct request *request)
 {
 	const Openshell__V1__UpdateProviderProfilesRequest *message =
@@ -197,8 +244,7 @@ void profile_update(struct request *request)
 
 		copy.source = (char *)PROFILE_IMPORTED;
 		copy.scope = (char *)"workspace";
-		r = profile_store_write(request->gateway, request->workspace, &copy, true,
-					message->expected_resource_version, &err);
+		r = write_changed(request, &copy, message->expected_resource_version, &err);
 		if (!r)
 			r = profile_store_get(request->gateway, request->workspace, copy.id,
 					      &response.profile, &err);
@@ -255,6 +301,11 @@ void profile_list(struct request *request)
 	free(list);
 }
 
+static int refuse_used(void *arg, const char *provider)
+{
+	return error_set(arg, -EBUSY, "provider '%s' is of this type: delete it first", provider);
+}
+
 void profile_delete(struct request *request)
 {
 	const Openshell__V1__DeleteProviderProfileRequest *message = (const void *)request->message;
@@ -262,11 +313,15 @@ void profile_delete(struct request *request)
 		OPENSHELL__V1__DELETE_PROVIDER_PROFILE_RESPONSE__INIT;
 	struct error err = {};
 
-	if (!*message->id)
-		error_set(&err, -EINVAL, "which profile? its id is missing");
-	else
-		(void)profile_store_delete(request->gateway, request->workspace, message->id, &err);
-	if (err.code) {
+	int r = *message->id ? 0 : error_set(&err, -EINVAL, "which profile? its id is missing");
+
+	/* What is built in stays for another reason. */
+	if (!r && !profile_store_is_builtin(request->gateway, message->id))
+		r = provider_each_of_type(request->gateway, request->workspace, message->id,
+					  refuse_used, &err, &err);
+	if (!r)
+		r = profile_store_delete(request->gateway, request->workspace, message->id, &err);
+	if (r) {
 		request_fail_error(request, &err);
 		return;
 	}

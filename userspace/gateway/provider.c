@@ -50,6 +50,26 @@ static int check_entries(const PROVIDER *provider, struct error *err)
 	return 0;
 }
 
+static bool has_credential(const PROVIDER *provider, const char *key)
+{
+	for (size_t i = 0; i < provider->n_credentials; i++)
+		if (!strcmp(provider->credentials[i]->key, key))
+			return true;
+	return false;
+}
+
+static int check_expiry(const PROVIDER *provider, struct error *err)
+{
+	for (size_t i = 0; i < provider->n_credential_expires_at_ms; i++)
+		if (!has_credential(provider, provider->credential_expires_at_ms[i]->key))
+			return error_set(err, -EINVAL,
+					 "credential_expires_at_ms: provider '%s' has no "
+					 "credential '%.64s'",
+					 provider->metadata->name,
+					 provider->credential_expires_at_ms[i]->key);
+	return 0;
+}
+
 static int pack(struct store_object *object, const PROVIDER *provider, struct error *err)
 {
 	size_t size = protobuf_c_message_get_packed_size(&provider->base);
@@ -104,6 +124,8 @@ static void create(struct request *request)
 
 	if (!r)
 		r = check_entries(message->provider, &err);
+	if (!r)
+		r = check_expiry(message->provider, &err);
 	if (!r) {
 		PROVIDER provider = *message->provider;
 		Openshell__Datamodel__V1__ObjectMeta meta = *provider.metadata;
@@ -232,17 +254,27 @@ static int set_entry(void *map, size_t *count, const ProtobufCMessageDescriptor 
 	return replace_string(&entry->key, key) ?: replace_string(&entry->value, value);
 }
 
+/* 0 takes it away: the credential does not expire. */
 static int set_expiry(PROVIDER *provider, const char *key, int64_t value)
 {
-	EXPIRY **grown, *entry;
+	EXPIRY **entries = provider->credential_expires_at_ms, **grown, *entry;
+	size_t count = provider->n_credential_expires_at_ms, i = 0;
 
-	for (size_t i = 0; i < provider->n_credential_expires_at_ms; i++) {
-		if (strcmp(provider->credential_expires_at_ms[i]->key, key) != 0)
-			continue;
-		provider->credential_expires_at_ms[i]->value = value;
+	while (i < count && strcmp(entries[i]->key, key) != 0)
+		i++;
+	if (i < count && value) {
+		entries[i]->value = value;
 		return 0;
 	}
-	if (provider->n_credential_expires_at_ms >= ENTRIES_MAX)
+	if (i < count) {
+		protobuf_c_message_free_unpacked(&entries[i]->base, NULL);
+		memmove(entries + i, entries + i + 1, (count - i - 1) * sizeof(*entries));
+		provider->n_credential_expires_at_ms--;
+		return 0;
+	}
+	if (!value)
+		return 0;
+	if (count >= ENTRIES_MAX)
 		return -E2BIG;
 	grown = reallocarray(provider->credential_expires_at_ms,
 			     provider->n_credential_expires_at_ms + 1, sizeof(*grown));
@@ -275,10 +307,41 @@ static int merge(PROVIDER *provider, const Openshell__V1__UpdateProviderRequest 
 		r = set_entry(&provider->config, &provider->n_config,
 			      &openshell__datamodel__v1__provider__config_entry__descriptor,
 			      given->config[i]->key, given->config[i]->value);
+	/* A value that is new or gone does not expire when the old one would have. */
+	for (size_t i = 0; !r && i < given->n_credentials; i++)
+		r = set_expiry(provider, given->credentials[i]->key, 0);
+	for (size_t i = 0; !r && i < given->n_credential_expires_at_ms; i++)
+		r = set_expiry(provider, given->credential_expires_at_ms[i]->key,
+			       given->credential_expires_at_ms[i]->value);
 	for (size_t i = 0; !r && i < message->n_credential_expires_at_ms; i++)
 		r = set_expiry(provider, message->credential_expires_at_ms[i]->key,
 			       message->credential_expires_at_ms[i]->value);
+	if (!r && check_expiry(provider, err))
+		return -EINVAL;
 	return r ? error_set(err, r, "the provider cannot be changed: %s", strerror(-r)) : 0;
+}
+
+/* Together with what it is for the sandboxes that have it, or not at all. */
+static int write_changed(struct request *request, struct provider_record *record, uint64_t expected,
+			 struct error *err)
+{
+	struct store *store = request->gateway->store;
+	int r = pack(&record->object, record->provider, err);
+
+	if (!r)
+		r = store_begin(store, err);
+	if (r) {
+		drop_payload(&record->object);
+		return r;
+	}
+	r = store_update(store, &record->object, expected ? expected : record->object.version, err);
+	drop_payload(&record->object);
+	if (!r)
+		r = provider_touch(request->gateway, request->workspace, record->object.name, err);
+	if (!r)
+		return store_commit(store, err);
+	store_rollback(store);
+	return r;
 }
 
 static void update(struct request *request)
@@ -301,11 +364,7 @@ static void update(struct request *request)
 	if (!r)
 		r = merge(record.provider, message, &err);
 	if (!r)
-		r = pack(&record.object, record.provider, &err);
-	if (!r)
-		r = store_update(request->gateway->store, &record.object,
-				 expected ? expected : record.object.version, &err);
-	drop_payload(&record.object);
+		r = write_changed(request, &record, expected, &err);
 	if (r) {
 		request_fail_error(request, &err);
 	} else {

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/provider_change.h"
 
-#include "gateway/journal.h"
+#include "gateway/credentials.h"
 #include "gateway/nodes.h"
+#include "gateway/provider_record.h"
 #include "gateway/sandbox_record.h"
+#include "gateway/watch.h"
 
 #include <errno.h>
 #include <string.h>
@@ -43,22 +45,40 @@ int provider_is_attached(struct gateway *gateway, const char *workspace, const c
 	return sandbox_record_each(gateway, workspace, refuse_attached, &visit, err);
 }
 
-static int tell_credentials(void *arg, struct sandbox_record *record)
+static int touch(void *arg, struct sandbox_record *record)
 {
 	struct visit *visit = arg;
 	struct error err = {};
 
+	if (record->stored->deleting || !has(record, visit->provider))
+		return 0;
+	if (credentials_try(visit->gateway, record, visit->provider, &err))
+		return error_set(visit->err, -EBUSY, "sandbox '%s' could not use it any more: %s",
+				 record->object.name, err.message);
+	record->stored->credentials_revision++;
+	return sandbox_record_save(visit->gateway, record, 0, visit->err);
+}
+
+int provider_touch(struct gateway *gateway, const char *workspace, const char *provider,
+		   struct error *err)
+{
+	struct visit visit = {gateway, provider, err};
+	int r = sandbox_record_each(gateway, workspace, touch, &visit, err);
+
+	return r ? r : inference_try(gateway, workspace, provider, err);
+}
+
+static int tell(void *arg, struct sandbox_record *record)
+{
+	struct visit *visit = arg;
+	/* Routes may use a provider that is attached nowhere. */
+	unsigned int changes = NODE_CHANGE_INFERENCE;
+
 	if (has(record, visit->provider)) {
-		record->stored->credentials_revision++;
-		if (sandbox_record_save(visit->gateway, record, 0, &err))
-			journal(JOURNAL_ERROR, "sandbox %s: %s", record->object.id, err.message);
-		nodes_sandbox_changed(visit->gateway->nodes, record->object.id,
-				      NODE_CHANGE_CREDENTIALS | NODE_CHANGE_INFERENCE);
-	} else {
-		/* Routes may use a provider that is attached nowhere. */
-		nodes_sandbox_changed(visit->gateway->nodes, record->object.id,
-				      NODE_CHANGE_INFERENCE);
+		changes |= NODE_CHANGE_CREDENTIALS;
+		watch_sandbox_changed(visit->gateway, record->object.id);
 	}
+	nodes_sandbox_changed(visit->gateway->nodes, record->object.id, changes);
 	return 0;
 }
 
@@ -66,7 +86,31 @@ void provider_changed(struct gateway *gateway, const char *workspace, const char
 {
 	struct visit visit = {gateway, provider, NULL};
 
-	(void)sandbox_record_each(gateway, workspace, tell_credentials, &visit, NULL);
+	(void)sandbox_record_each(gateway, workspace, tell, &visit, NULL);
+}
+
+int provider_each_of_type(struct gateway *gateway, const char *workspace, const char *type,
+			  int (*visit)(void *arg, const char *provider), void *arg,
+			  struct error *err)
+{
+	const struct store_query query = {.kind = STORE_PROVIDER, .workspace = workspace};
+	struct store_list list;
+	int r = store_list(gateway->store, &query, &list, err);
+
+	if (r)
+		return r;
+	for (size_t i = 0; !r && i < list.count; i++) {
+		struct provider_record record;
+
+		r = provider_record_unpack(&list.items[i], &record, err);
+		if (r)
+			break;
+		if (!strcmp(record.provider->type, type))
+			r = visit(arg, record.object.name);
+		provider_record_clear(&record);
+	}
+	store_list_clear(&list);
+	return r;
 }
 
 static int tell_inference(void *arg, struct sandbox_record *record)

@@ -7,7 +7,10 @@
 
 #include <stddef.h>
 
-/* For struct caller_variables; @arg is the provider: its credentials, then its configuration. */
+#define PROVIDER_VARIABLES_PLACE "among its credentials that have not expired"
+
+/* For struct caller_variables; @arg is the provider: its credentials that have not expired, then
+ * its configuration. */
 const char *provider_variable(void *arg, const char *name);
 
 /* How `--provider` would ask for it. -E2BIG. */
