@@ -117,6 +117,8 @@ static int add_set(CREDENTIALS *message, const struct provider_set *set)
 	if (!grown)
 		return -ENOMEM;
 	message->credentials = grown;
+	if (wanted > PROVIDER_CREDENTIALS_MAX)
+		return -E2BIG;
 	for (size_t i = 0; i < set->n_credentials; i++) {
 		ProtobufCMessage *copy = copy_message(&set->credentials[i]->base);
 
@@ -153,8 +155,14 @@ static int add_provider(struct gateway *gateway, const struct sandbox_record *re
 		r = provider_set_of_profile(profile, text, policy, &set, err);
 		caller_variables_use(NULL);
 	}
-	if (!r && add_set(message, set))
-		r = error_set(err, -ENOMEM, "out of memory");
+	if (!r) {
+		r = add_set(message, set);
+		if (r == -E2BIG)
+			error_set(err, r, "provider '%s' makes it more than %d credentials", name,
+				  PROVIDER_CREDENTIALS_MAX);
+		else if (r)
+			error_set(err, r, "out of memory");
+	}
 	provider_record_clear(&provider);
 	return r;
 }

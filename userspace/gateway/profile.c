@@ -22,8 +22,8 @@ struct findings {
 };
 
 static void add_finding(struct findings *findings,
-			const Openshell__V1__ProviderProfileImportItem *item, const char *message,
-			bool error)
+			const Openshell__V1__ProviderProfileImportItem *item, const char *field,
+			const char *message, bool error)
 {
 	DIAGNOSTIC **grown, *d;
 
@@ -41,6 +41,7 @@ static void add_finding(struct findings *findings,
 	grown[findings->count++] = d;
 	(void)replace_string(&d->source, item->source);
 	(void)replace_string(&d->profile_id, item->profile ? item->profile->id : "");
+	(void)replace_string(&d->field, field);
 	(void)replace_string(&d->message, message);
 	(void)replace_string(&d->severity, error ? "error" : "warning");
 }
@@ -60,14 +61,15 @@ static void lint(const Openshell__V1__ProviderProfileImportItem *item, struct fi
 	int r;
 
 	if (!item->profile) {
-		add_finding(findings, item, "there is no profile in it", true);
+		add_finding(findings, item, "", "there is no profile in it", true);
 		return;
 	}
 	r = profile_from_wire(item->profile, &profile, &diag, &err);
 	for (size_t i = 0; i < diag.count; i++)
-		add_finding(findings, item, diag.items[i].message, diag.items[i].is_error);
+		add_finding(findings, item, diag.items[i].rule, diag.items[i].message,
+			    diag.items[i].is_error);
 	if (r && !diag.errors)
-		add_finding(findings, item, err.message, true);
+		add_finding(findings, item, "", err.message, true);
 }
 
 /* The same type twice in one request, or one that the gateway has itself. */
@@ -78,12 +80,13 @@ static void check_ids(struct request *request, Openshell__V1__ProviderProfileImp
 		if (!items[i]->profile)
 			continue;
 		if (profile_store_is_builtin(request->gateway, items[i]->profile->id))
-			add_finding(findings, items[i],
+			add_finding(findings, items[i], "id",
 				    "this gateway has a profile with that id itself", true);
 		for (size_t k = 0; k < i; k++)
 			if (items[k]->profile &&
 			    !strcmp(items[k]->profile->id, items[i]->profile->id))
-				add_finding(findings, items[i], "the id is there twice", true);
+				add_finding(findings, items[i], "id", "the id is there twice",
+					    true);
 	}
 }
 

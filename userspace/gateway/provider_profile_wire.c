@@ -27,15 +27,39 @@ static int add_strings(json_t *object, const char *key, char *const *items, size
 	return json_object_set_new(object, key, list);
 }
 
-static const char *unsupported(const Openshell__V1__ProviderProfileCredential *credential)
+/* A static one is given once, an external one by whoever updates the provider: nothing to do. */
+static bool is_refreshed(const Openshell__V1__ProviderProfileCredential *credential)
 {
-	if (credential->refresh)
-		return "refresh";
-	if (credential->token_grant)
-		return "token_grant";
-	if (*credential->path_template)
-		return "path_template";
-	return NULL;
+	if (!credential->refresh)
+		return false;
+	switch ((int)credential->refresh->strategy) {
+	case OPENSHELL__V1__PROVIDER_CREDENTIAL_REFRESH_STRATEGY__PROVIDER_CREDENTIAL_REFRESH_STRATEGY_UNSPECIFIED:
+	case OPENSHELL__V1__PROVIDER_CREDENTIAL_REFRESH_STRATEGY__PROVIDER_CREDENTIAL_REFRESH_STRATEGY_STATIC:
+	case OPENSHELL__V1__PROVIDER_CREDENTIAL_REFRESH_STRATEGY__PROVIDER_CREDENTIAL_REFRESH_STRATEGY_EXTERNAL:
+		return false;
+	}
+	return true;
+}
+
+static void check_supported(const Openshell__V1__ProviderProfile *message, struct diagnostics *diag)
+{
+	struct policy_place nowhere = {};
+
+	for (size_t i = 0; i < message->n_credentials; i++) {
+		const Openshell__V1__ProviderProfileCredential *c = message->credentials[i];
+		const struct {
+			bool asked;
+			const char *what;
+		} unsupported[] = {{is_refreshed(c), "refresh"},
+				   {c->token_grant, "token_grant"},
+				   {*c->path_template, "path_template"}};
+
+		for (size_t k = 0; k < ARRAY_LEN(unsupported); k++)
+			if (unsupported[k].asked)
+				policy_error(diag, nowhere, "profile.credential",
+					     "credential '%.64s': this gateway does not do %s",
+					     c->name, unsupported[k].what);
+	}
 }
 
 /* The variable that the agent sees is the first of its list, or its name. */
@@ -101,26 +125,26 @@ int profile_from_wire(const Openshell__V1__ProviderProfile *message,
 		      struct provider_profile **ret_profile, struct diagnostics *diag,
 		      struct error *err)
 {
+	_cleanup_provider_profile_ struct provider_profile *profile = NULL;
+	_cleanup_diagnostics_ struct diagnostics own = {};
 	_cleanup_free_ char *text = NULL;
-	json_t *tree;
+	json_t *tree = profile_tree(message);
 	int r;
 
-	for (size_t i = 0; i < message->n_credentials; i++) {
-		const char *what = unsupported(message->credentials[i]);
-
-		if (what)
-			return error_set(err, -EBADMSG,
-					 "credential '%s': this gateway does not do %s",
-					 message->credentials[i]->name, what);
-	}
-	tree = profile_tree(message);
+	if (!diag)
+		diag = &own;
 	text = tree ? json_dumps(tree, JSON_COMPACT) : NULL;
 	json_decref(tree);
 	if (!text)
 		return error_set(err, -EINVAL, "the profile has text that is not UTF-8");
-	r = provider_profile_parse("profile", text, strlen(text), ret_profile, diag, err);
+	r = provider_profile_parse("profile", text, strlen(text), &profile, diag, err);
 	if (r && err)
 		err->line = err->col = 0;
+	check_supported(message, diag);
+	if (!r && diag->errors)
+		r = error_set(err, -EBADMSG, "%s", diagnostics_first_error(diag)->message);
+	if (!r)
+		*ret_profile = TAKE_PTR(profile);
 	return r;
 }
 
