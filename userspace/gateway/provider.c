@@ -109,6 +109,11 @@ static int check_new(struct request *request, const PROVIDER *provider, struct e
 		return error_set(err, -EINVAL, "a provider has a name: metadata.name");
 	if (!*provider->type)
 		return error_set(err, -EINVAL, "a provider has a type, such as github");
+	if (*provider->profile_workspace &&
+	    strcmp(provider->profile_workspace, request->workspace) != 0)
+		return error_set(err, -EINVAL,
+				 "profile_workspace: a provider's profile is of its own workspace, "
+				 "or came with this gateway");
 	return profile_store_find(request->gateway, request->workspace, provider->type, &profile,
 				  err);
 }
