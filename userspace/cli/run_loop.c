@@ -3,7 +3,7 @@
 
 #include "cli/file_watch.h"
 #include "cli/interrupt.h"
-#include "cli/observe.h"
+#include "supervisor/observe.h"
 #include "cli/relay.h"
 #include "common/cleanup.h"
 #include "supervisor/agent_reach.h"

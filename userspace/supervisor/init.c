@@ -10,10 +10,13 @@
 #include <limits.h>
 #include <linux/close_range.h>
 #include <linux/keyctl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -160,18 +163,20 @@ static int descend(const struct init_context *context, struct error *err)
 	return seccomp_install(context->seccomp, err);
 }
 
-/* Next order, waiting for it; 0 at the supervisor's death. A descriptor that came with it, or -1.
+/* Next order, waiting for it; 0 at the supervisor's death. What text and descriptors (-1: none)
+ * came with it.
  */
-static int receive(struct init_order *ret_order, int *ret_fd)
+static int receive(struct init_order *ret_order, char *text, size_t size, size_t *ret_size,
+		   int ret_fd[3])
 {
 	union {
 		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
+		char space[CMSG_SPACE(3 * sizeof(int))];
 	} control;
-	struct iovec iov = {ret_order, sizeof(*ret_order)};
+	struct iovec iov[] = {{ret_order, sizeof(*ret_order)}, {text, size}};
 	struct msghdr message = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
+		.msg_iov = iov,
+		.msg_iovlen = text ? 2 : 1,
 		.msg_control = &control,
 		.msg_controllen = sizeof(control),
 	};
@@ -185,12 +190,16 @@ static int receive(struct init_order *ret_order, int *ret_fd)
 		return -errno;
 	if (n == 0)
 		return 0;
-	*ret_fd = -1;
+	ret_fd[0] = ret_fd[1] = ret_fd[2] = -1;
 	c = CMSG_FIRSTHDR(&message);
 	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-	    c->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(ret_fd, CMSG_DATA(c), sizeof(int));
-	return n == sizeof(*ret_order) ? 1 : -EBADMSG;
+	    c->cmsg_len <= CMSG_LEN(3 * sizeof(int)))
+		memcpy(ret_fd, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
+	if (n < (ssize_t)sizeof(*ret_order) || message.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
+		return -EBADMSG;
+	if (ret_size)
+		*ret_size = (size_t)n - sizeof(*ret_order);
+	return 1;
 }
 
 static const char *environment_get(char *const *envp, const char *name)
@@ -341,21 +350,249 @@ static pid_t agent_start(const struct launch_spec *spec, int landlock_fd)
 	return pid < 0 ? -errno : pid;
 }
 
+/* Tell the supervisor. It reads: what does not fit, it has too many commands for. */
+static void notify(const struct init_notice *notice, int fd)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = {};
+	struct iovec iov = {(void *)notice, sizeof(*notice)};
+	struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	if (fd >= 0) {
+		message.msg_control = &control;
+		message.msg_controllen = sizeof(control);
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.header), &fd, sizeof(int));
+	}
+	while (sendmsg(FD_CONTROL, &message, MSG_NOSIGNAL) < 0 && errno == EINTR)
+		;
+}
+
+static void notify_error(enum init_notice_kind kind, uint32_t id, int error, const char *text)
+{
+	struct init_notice notice = {.kind = kind, .id = id, .status = 127, .error = error};
+
+	snprintf(notice.text, sizeof(notice.text), "%.255s", text);
+	notify(&notice, -1);
+}
+
+/* What runs beside the agent. */
+struct command {
+	pid_t pid; /* 0 = free */
+	uint32_t id;
+};
+
+struct supervision {
+	pid_t agent;
+	int landlock_fd; /* commands are restricted as the agent is; -1 = by BPF-LSM */
+	struct command command[INIT_COMMANDS_MAX];
+	char *text; /* INIT_ORDER_TEXT_MAX bytes, and the pointers into them */
+};
+
+#define POINTERS_MAX (INIT_ORDER_TEXT_MAX / 2 + 4)
+#define TEXT_MAPPING (INIT_ORDER_TEXT_MAX + POINTERS_MAX * sizeof(char *))
+
+static int status_of(int status)
+{
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
 /* Reap whoever ended. The agent's exit status if it was among them, else -1. */
-static int reap(pid_t agent)
+static int reap(struct supervision *s)
 {
 	int status, ret = -1;
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (pid != agent)
-			continue;
-		ret = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+		if (pid == s->agent)
+			ret = status_of(status);
+		for (size_t i = 0; i < INIT_COMMANDS_MAX; i++) {
+			struct init_notice notice = {.kind = INIT_NOTICE_ENDED};
+
+			if (s->command[i].pid != pid)
+				continue;
+			notice.id = s->command[i].id;
+			notice.status = status_of(status);
+			s->command[i].pid = 0;
+			notify(&notice, -1);
+			break;
+		}
 	}
 	return ret;
 }
 
-static void __attribute__((noreturn)) supervise(pid_t agent, int signal_fd)
+/*
+ * A command's own process, up to its execve(). As agent_main(), it shares init's memory, which
+ * stands still until then: what goes wrong is left in @err.
+ */
+static void __attribute__((noreturn))
+command_main(const struct init_order *order, const char *workdir, char *const *argv,
+	     char *const *envp, const int fd[3], int landlock_fd, struct error *err)
+{
+	int r;
+
+	if (setsid() < 0) {
+		error_set(err, -errno, "cannot start a session: %s", strerrordesc_np(errno));
+		_exit(127);
+	}
+	for (int i = 0; i < 3; i++) {
+		if (dup2(fd[i], i) < 0) {
+			error_set(err, -errno, "cannot arrange descriptors: %s",
+				  strerrordesc_np(errno));
+			_exit(127);
+		}
+	}
+	if (order->tty && ioctl(STDIN_FILENO, TIOCSCTTY, 0) < 0) {
+		error_set(err, -errno, "cannot make the terminal the command's: %s",
+			  strerrordesc_np(errno));
+		_exit(127);
+	}
+	if (landlock_fd >= 0 && syscall(SYS_landlock_restrict_self, landlock_fd, 0) < 0) {
+		error_set(err, -errno, "cannot put the Landlock ruleset in force: %s",
+			  strerrordesc_np(errno));
+		_exit(127);
+	}
+	if (chdir(workdir) < 0) {
+		error_set(err, -errno, "cannot enter the working directory %s: %s", workdir,
+			  strerrordesc_np(errno));
+		_exit(127);
+	}
+	r = reset_signals();
+	if (r < 0) {
+		error_set(err, r, "cannot reset signals: %s", strerrordesc_np(-r));
+		_exit(127);
+	}
+	execute(argv, envp, err);
+	_exit(127);
+}
+
+/* The text in its parts. -EBADMSG: it does not have what the order says. */
+static int take_apart(const struct init_order *order, char *text, size_t size,
+		      const char **ret_workdir, char ***ret_argv, char ***ret_envp)
+{
+	char **pointer = (char **)(void *)(text + INIT_ORDER_TEXT_MAX);
+	size_t wanted = (size_t)order->words + order->variables + 1, count = 0, at = 0, n = 0;
+
+	if (!size || text[size - 1] || order->words < 1 || wanted + 2 > POINTERS_MAX)
+		return -EBADMSG;
+	*ret_workdir = text;
+	while (at < size) {
+		if (count && n < POINTERS_MAX - 2)
+			pointer[n++] = text + at;
+		at += strlen(text + at) + 1;
+		count++;
+		/* The words end, the variables follow. */
+		if (count == (size_t)order->words + 1)
+			pointer[n++] = NULL;
+	}
+	if (count != wanted)
+		return -EBADMSG;
+	pointer[n] = NULL;
+	*ret_argv = pointer;
+	*ret_envp = pointer + order->words + 1;
+	return 0;
+}
+
+static struct command *free_command(struct supervision *s)
+{
+	for (size_t i = 0; i < INIT_COMMANDS_MAX; i++)
+		if (!s->command[i].pid)
+			return &s->command[i];
+	return NULL;
+}
+
+static void start_command(struct supervision *s, const struct init_order *order, size_t size,
+			  const int fd[3])
+{
+	struct command *command = free_command(s);
+	const char *workdir;
+	char **argv, **envp;
+	struct error err = {};
+	pid_t pid;
+
+	if (!command) {
+		notify_error(INIT_NOTICE_ENDED, order->id, -EAGAIN,
+			     "too many commands run in this sandbox");
+		return;
+	}
+	if (fd[2] < 0 || take_apart(order, s->text, size, &workdir, &argv, &envp)) {
+		notify_error(INIT_NOTICE_ENDED, order->id, -EBADMSG, "the order is malformed");
+		return;
+	}
+	pid = vfork();
+	if (pid == 0)
+		command_main(order, workdir, argv, envp, fd, s->landlock_fd, &err);
+	if (pid < 0) {
+		notify_error(INIT_NOTICE_ENDED, order->id, -errno, strerrordesc_np(errno));
+		return;
+	}
+	if (err.code) {
+		/* Reaped like everybody else; it is no command. */
+		notify_error(INIT_NOTICE_ENDED, order->id, err.code, err.message);
+		return;
+	}
+	*command = (struct command){pid, order->id};
+}
+
+/*
+ * From inside, so that the kernel's programs decide as for the agent: only the sandbox's own
+ * listeners are there. It does not wait: whoever gets the socket sees whether it connects.
+ */
+static void start_connection(const struct init_order *order)
+{
+	struct init_notice notice = {.kind = INIT_NOTICE_CONNECTED, .id = order->id};
+	const struct sockaddr_in in = {.sin_family = AF_INET,
+				       .sin_port = htons((uint16_t)order->port),
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	const struct sockaddr_in6 in6 = {.sin6_family = AF_INET6,
+					 .sin6_port = htons((uint16_t)order->port),
+					 .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	const struct sockaddr *address = order->v6 ? (const void *)&in6 : (const void *)&in;
+	_cleanup_close_ int fd = socket(order->v6 ? AF_INET6 : AF_INET,
+					SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0 || (connect(fd, address, order->v6 ? sizeof(in6) : sizeof(in)) < 0 &&
+		       errno != EINPROGRESS)) {
+		notify_error(INIT_NOTICE_CONNECTED, order->id, -errno, strerrordesc_np(errno));
+		return;
+	}
+	notify(&notice, fd);
+}
+
+static void send_signal(const struct supervision *s, const struct init_order *order)
+{
+	if (!order->id)
+		kill(-s->agent, order->signal);
+	for (size_t i = 0; order->id && i < INIT_COMMANDS_MAX; i++)
+		if (s->command[i].pid && s->command[i].id == order->id)
+			kill(-s->command[i].pid, order->signal);
+}
+
+static void take_order(struct supervision *s)
+{
+	struct init_order order;
+	size_t size = 0;
+	int fd[3], r = receive(&order, s->text, INIT_ORDER_TEXT_MAX, &size, fd);
+
+	if (r == 0 || (r < 0 && r != -EBADMSG))
+		_exit(126); /* the supervisor is gone */
+	if (r > 0 && order.kind == INIT_ORDER_SIGNAL)
+		send_signal(s, &order);
+	else if (r > 0 && order.kind == INIT_ORDER_EXEC)
+		start_command(s, &order, size, fd);
+	else if (r > 0 && order.kind == INIT_ORDER_CONNECT)
+		start_connection(&order);
+	for (int i = 0; i < 3; i++)
+		safe_close(fd[i]);
+	/* What a command was given is not kept. */
+	madvise(s->text, TEXT_MAPPING, MADV_DONTNEED);
+}
+
+static void __attribute__((noreturn)) supervise(struct supervision *s, int signal_fd)
 {
 	struct pollfd fds[] = {
 		{.fd = FD_CONTROL, .events = POLLIN},
@@ -367,24 +604,16 @@ static void __attribute__((noreturn)) supervise(pid_t agent, int signal_fd)
 			_exit(126);
 		if (fds[1].revents) {
 			struct signalfd_siginfo info;
-			int status = reap(agent);
+			int status = reap(s);
 
 			if (status >= 0)
 				_exit(status);
 			if (read(signal_fd, &info, sizeof(info)) == sizeof(info) &&
 			    info.ssi_signo != SIGCHLD && info.ssi_signo != SIGPIPE)
-				kill(-agent, (int)info.ssi_signo);
+				kill(-s->agent, (int)info.ssi_signo);
 		}
-		if (fds[0].revents) {
-			struct init_order order;
-			int fd, r = receive(&order, &fd);
-
-			if (r == 0 || (r < 0 && r != -EBADMSG))
-				_exit(126); /* the supervisor is gone */
-			safe_close(fd);
-			if (r > 0 && order.kind == INIT_ORDER_SIGNAL)
-				kill(-agent, order.signal);
-		}
+		if (fds[0].revents)
+			take_order(s);
 	}
 }
 
@@ -392,9 +621,9 @@ void init_main(const struct init_context *context)
 {
 	struct error err = {};
 	struct init_order order;
-	int signal_fd, memory_fd, landlock_fd = -1, r;
+	struct supervision supervision = {};
+	int signal_fd, memory_fd, fds[3] = {-1, -1, -1}, r;
 	sigset_t all;
-	pid_t agent;
 
 	if (isolate(context, &err) < 0 || descend(context, &err) < 0)
 		fail(&err);
@@ -408,7 +637,7 @@ void init_main(const struct init_context *context)
 	memory_fd = init_memory_open();
 	report(INIT_REPORT_READY, NULL);
 	do {
-		r = receive(&order, &landlock_fd);
+		r = receive(&order, NULL, 0, NULL, fds);
 		if (r == 0)
 			_exit(126);
 		if (r < 0) {
@@ -417,16 +646,20 @@ void init_main(const struct init_context *context)
 			fail(&err);
 		}
 	} while (order.kind != INIT_ORDER_GO);
-	agent = agent_start(context->spec, landlock_fd);
-	if (agent < 0) {
-		error_set(&err, agent, "cannot start the agent's process: %s",
-			  strerrordesc_np(-agent));
+	supervision.landlock_fd = fds[0];
+	supervision.agent = agent_start(context->spec, fds[0]);
+	if (supervision.agent < 0) {
+		error_set(&err, supervision.agent, "cannot start the agent's process: %s",
+			  strerrordesc_np(-supervision.agent));
 		fail(&err);
 	}
-	/* From here on only the agent keeps its stdio, the ruleset and the pipe's end. */
+	/* From here on only the agent keeps its stdio and the pipe's end. */
 	close_range(STDIN_FILENO, STDERR_FILENO, 0);
 	safe_close(FD_STATUS);
-	safe_close(landlock_fd);
 	init_memory_shed(memory_fd, __builtin_frame_address(0));
-	supervise(agent, signal_fd);
+	supervision.text = mmap(NULL, TEXT_MAPPING, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (supervision.text == MAP_FAILED)
+		_exit(126);
+	supervise(&supervision, signal_fd);
 }

@@ -31,12 +31,38 @@ struct init_report {
 /* To init, over the control socket. End of file: the supervisor has died. */
 enum init_order_kind {
 	INIT_ORDER_GO = 1, /* with a Landlock ruleset's descriptor, or without */
-	INIT_ORDER_SIGNAL, /* to the agent's process group */
+	INIT_ORDER_SIGNAL, /* to the agent's process group, or to a command's */
+	/*
+	 * A further command, with three descriptors: behind the order come the working directory,
+	 * the words and the variables, each with its NUL. Answered by INIT_NOTICE_ENDED.
+	 */
+	INIT_ORDER_EXEC,
+	INIT_ORDER_CONNECT, /* to the sandbox's loopback; answered by INIT_NOTICE_CONNECTED */
 };
 
+#define INIT_ORDER_TEXT_MAX (128u << 10) /* bytes behind an order */
+#define INIT_COMMANDS_MAX   256		 /* at once, beside the agent */
+
 struct init_order {
-	uint32_t kind;	/* enum init_order_kind */
-	int32_t signal; /* INIT_ORDER_SIGNAL */
+	uint32_t kind;			/* enum init_order_kind */
+	int32_t signal;			/* INIT_ORDER_SIGNAL */
+	uint32_t id;			/* of a command or connection; 0 = the agent */
+	uint32_t words, variables, tty; /* INIT_ORDER_EXEC */
+	uint32_t port, v6;		/* INIT_ORDER_CONNECT */
+};
+
+/* From init, over the control socket. */
+enum init_notice_kind {
+	INIT_NOTICE_ENDED = 1,
+	INIT_NOTICE_CONNECTED, /* with a descriptor that is connected or connecting; or error */
+};
+
+struct init_notice {
+	uint32_t kind; /* enum init_notice_kind */
+	uint32_t id;
+	int32_t status; /* exit code, or 128 + signal */
+	int32_t error;	/* negative errno: it was not started or connected, text says why */
+	char text[256];
 };
 
 struct init_context {

@@ -199,24 +199,26 @@ int launch_start(const struct launch_spec *spec, struct launch *ret_launch, stru
 	return 0;
 }
 
-static int send_order(const struct launch *launch, const struct init_order *order, int fd)
+/* @text goes behind the order, @fds beside it. */
+static int send_order(const struct launch *launch, const struct init_order *order, const char *text,
+		      size_t size, const int *fds, size_t fds_len)
 {
 	union {
 		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
+		char space[CMSG_SPACE(3 * sizeof(int))];
 	} control = {};
-	struct iovec iov = {(void *)order, sizeof(*order)};
-	struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct iovec iov[] = {{(void *)order, sizeof(*order)}, {(void *)text, size}};
+	struct msghdr message = {.msg_iov = iov, .msg_iovlen = size ? 2 : 1};
 
 	if (launch->control_fd < 0)
 		return -ESRCH;
-	if (fd >= 0) {
+	if (fds_len) {
 		message.msg_control = &control;
-		message.msg_controllen = sizeof(control);
+		message.msg_controllen = CMSG_SPACE(fds_len * sizeof(int));
 		control.header.cmsg_level = SOL_SOCKET;
 		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(&control.header), &fd, sizeof(int));
+		control.header.cmsg_len = CMSG_LEN(fds_len * sizeof(int));
+		memcpy(CMSG_DATA(&control.header), fds, fds_len * sizeof(int));
 	}
 	if (sendmsg(launch->control_fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		return errno == EPIPE || errno == ECONNRESET ? -ESRCH : -errno;
@@ -231,7 +233,7 @@ int launch_go(struct launch *launch, int landlock_fd, struct error *err)
 	bool exec = false;
 	int r;
 
-	r = send_order(launch, &order, landlock_fd);
+	r = send_order(launch, &order, NULL, 0, &landlock_fd, landlock_fd >= 0);
 	if (r < 0)
 		return error_set(err, r, "the sandbox's init has gone");
 	for (;;) {
@@ -263,7 +265,94 @@ int launch_signal(struct launch *launch, int signal_number)
 
 	if (signal_number <= 0 || signal_number >= NSIG)
 		return -EINVAL;
-	return send_order(launch, &order, -1);
+	return send_order(launch, &order, NULL, 0, NULL, 0);
+}
+
+static int add_text(char *text, size_t *used, const char *part)
+{
+	size_t size = strlen(part) + 1;
+
+	if (size > INIT_ORDER_TEXT_MAX - *used)
+		return -E2BIG;
+	memcpy(text + *used, part, size);
+	*used += size;
+	return 0;
+}
+
+int launch_exec(struct launch *launch, uint32_t id, const struct launch_command *command,
+		struct error *err)
+{
+	struct init_order order = {.kind = INIT_ORDER_EXEC, .id = id, .tty = command->tty};
+	_cleanup_free_ char *text = malloc(INIT_ORDER_TEXT_MAX);
+	size_t used = 0;
+	int r;
+
+	if (!text)
+		return error_set(err, -ENOMEM, "out of memory");
+	r = add_text(text, &used, command->workdir);
+	for (; !r && command->argv[order.words]; order.words++)
+		r = add_text(text, &used, command->argv[order.words]);
+	for (; !r && command->envp[order.variables]; order.variables++)
+		r = add_text(text, &used, command->envp[order.variables]);
+	if (r)
+		return error_set(err, r, "the command and its environment have more than %u bytes",
+				 INIT_ORDER_TEXT_MAX);
+	r = send_order(launch, &order, text, used, command->stdio, 3);
+	if (r == -ESRCH)
+		return error_set(err, r, "the sandbox has ended");
+	return r ? error_set(err, r, "the sandbox does not take the command: %s", strerror(-r)) : 0;
+}
+
+int launch_connect(struct launch *launch, uint32_t id, uint16_t port, bool v6)
+{
+	const struct init_order order = {
+		.kind = INIT_ORDER_CONNECT, .id = id, .port = port, .v6 = v6};
+
+	return send_order(launch, &order, NULL, 0, NULL, 0);
+}
+
+int launch_command_signal(struct launch *launch, uint32_t id, int signal_number)
+{
+	const struct init_order order = {
+		.kind = INIT_ORDER_SIGNAL, .signal = signal_number, .id = id};
+
+	if (signal_number <= 0 || signal_number >= NSIG || !id)
+		return -EINVAL;
+	return send_order(launch, &order, NULL, 0, NULL, 0);
+}
+
+int launch_notice(struct launch *launch, struct init_notice *ret_notice, int *ret_fd)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec iov = {ret_notice, sizeof(*ret_notice)};
+	struct msghdr message = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *c;
+	ssize_t n;
+
+	do {
+		n = recvmsg(launch->control_fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN ? 0 : -ESRCH;
+	*ret_fd = -1;
+	c = CMSG_FIRSTHDR(&message);
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+	    c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(ret_fd, CMSG_DATA(c), sizeof(int));
+	if (n == sizeof(*ret_notice)) {
+		ret_notice->text[sizeof(ret_notice->text) - 1] = 0;
+		return 1;
+	}
+	*ret_fd = safe_close(*ret_fd);
+	return -ESRCH;
 }
 
 int launch_wait(struct launch *launch, bool block, int *ret_status)

@@ -66,6 +66,37 @@ int launch_go(struct launch *launch, int landlock_fd, struct error *err);
 /* Send @signal to the agent's process group (0 < signal < 65). -ESRCH once it has ended. */
 int launch_signal(struct launch *launch, int signal);
 
+/* A further command in a sandbox that runs. */
+struct launch_command {
+	char *const *argv, *const *envp;
+	const char *workdir; /* inside the sandbox */
+	int stdio[3];	     /* pipes, or a pty's slave side */
+	bool tty;	     /* stdio[0] becomes the controlling terminal */
+};
+
+/*
+ * Have init start it, as the agent's user and held by the same policy; @id is the caller's, not 0,
+ * and its end comes as a notice. Does not wait. -E2BIG, -EAGAIN (init has not read the orders
+ * before), -ESRCH (the sandbox has ended).
+ */
+int launch_exec(struct launch *launch, uint32_t id, const struct launch_command *command,
+		struct error *err);
+
+/* Have init connect to a port of the sandbox's own loopback; a notice has the socket. As
+ * launch_exec(). */
+int launch_connect(struct launch *launch, uint32_t id, uint16_t port, bool v6);
+
+/* Send @signal to a command's process group. -ESRCH: the sandbox has ended. */
+int launch_command_signal(struct launch *launch, uint32_t id, int signal);
+
+struct init_notice;
+
+/*
+ * What init has to tell, when launch->control_fd is readable: 1, with a descriptor (the caller's)
+ * or -1; 0: nothing more; -ESRCH: the sandbox has ended.
+ */
+int launch_notice(struct launch *launch, struct init_notice *ret_notice, int *ret_fd);
+
 /* Wait for the end. *ret_status = exit code, or 128 + signal. -EAGAIN if @block is false and it
  * runs. */
 int launch_wait(struct launch *launch, bool block, int *ret_status);

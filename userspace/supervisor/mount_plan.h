@@ -27,7 +27,8 @@ enum mount_op {
 struct mount_step {
 	enum mount_op op;
 	char *target;	 /* absolute path, symlinks already resolved */
-	char *content;	 /* MOUNT_OP_CONTENT, MOUNT_OP_SYMLINK */
+	char *content;	 /* MOUNT_OP_CONTENT, MOUNT_OP_SYMLINK; MOUNT_OP_BIND_HOST: the host's path
+			    that is shown, NULL = `target` */
 	uint64_t size;	 /* MOUNT_OP_TMPFS: bytes */
 	uint32_t mode;	 /* MOUNT_OP_TMPFS: permission bits of its root */
 	bool may_vanish; /* MOUNT_OP_MASK of what its owner may remove first: nothing is left to

@@ -393,12 +393,13 @@ static int open_sources(struct execution *x, const struct mount_plan *plan, stru
 		scratch |= step->op == MOUNT_OP_MASK || step->op == MOUNT_OP_CONTENT;
 		x->source[i] = -1;
 		if (step->op == MOUNT_OP_BIND_HOST) {
-			_cleanup_close_ int fd = open_path(AT_FDCWD, step->target, O_PATH);
+			const char *from = step->content ? step->content : step->target;
+			_cleanup_close_ int fd = open_path(AT_FDCWD, from, O_PATH);
 
 			x->source[i] = fd < 0 ? fd : clone_tree(fd, true);
 			if (x->source[i] < 0)
 				return error_set(err, x->source[i], "cannot open the host's %s: %s",
-						 step->target, strerrordesc_np(-x->source[i]));
+						 from, strerrordesc_np(-x->source[i]));
 		}
 	}
 	if (scratch) {

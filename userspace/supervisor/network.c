@@ -448,6 +448,27 @@ int network_set_inference(struct network *network,
 	return 0;
 }
 
+int network_set_credentials(struct network *network,
+			    const Openshell__Worker__V1__Credential *const *credentials,
+			    size_t count, struct error *err)
+{
+	const Openshell__Worker__V1__Credential *const *before = network->options.credentials;
+	size_t before_len = network->options.credentials_len;
+	int r;
+
+	network->options.credentials = credentials;
+	network->options.credentials_len = count;
+	r = make_bundle(network, network->generation, network->policy, network->options.inference,
+			err);
+	if (r) {
+		network->options.credentials = before;
+		network->options.credentials_len = before_len;
+		return r;
+	}
+	give_bundle(network);
+	return 0;
+}
+
 int network_probe(struct network *network, uint32_t route, int *ret_fd)
 {
 	return network->worker ? worker_probe(network->worker, route, ret_fd) : -ENOENT;

@@ -85,6 +85,11 @@ void network_switched(struct network *network, uint32_t generation);
 int network_set_inference(struct network *network,
 			  const Openshell__Worker__V1__Inference *inference, struct error *err);
 
+/* Other credentials from now on; as network_set_inference(). */
+int network_set_credentials(struct network *network,
+			    const Openshell__Worker__V1__Credential *const *credentials,
+			    size_t count, struct error *err);
+
 /* See worker_probe(). -ENOENT: there is no worker. */
 int network_probe(struct network *network, uint32_t route, int *ret_fd);
 

@@ -186,6 +186,12 @@ static int plan_view(const struct sandbox *sandbox, const struct sandbox_spec *s
 	};
 	int r = trust ? agent_trust_prepare(spec->policy, err) : 0;
 
+	/* First: what else is planned about it is about what is mounted there. */
+	if (!r && spec->home &&
+	    mount_plan_add(mounts, &(struct mount_step){.op = MOUNT_OP_BIND_HOST,
+							.target = (char *)SANDBOX_HOME,
+							.content = (char *)spec->home}))
+		r = error_set(err, -ENOMEM, "out of memory");
 	return r ? r : host_view_plan(&view, mounts, err);
 }
 
@@ -268,6 +274,7 @@ static struct sandbox *new_sandbox(const struct kernel *kernel, const struct san
 	sandbox->root_fd = -1;
 	sandbox->audit = spec->audit;
 	sandbox->gpu = spec->gpu;
+	sandbox->home = spec->home;
 	sandbox->sink = spec->sink;
 	if (copy(spec->workdir, &sandbox->workdir) || copy(spec->terminal, &sandbox->terminal) ||
 	    copy(spec->name ? spec->name : spec->id, &sandbox->name)) {
@@ -338,12 +345,16 @@ int sandbox_start(const struct kernel *kernel, const struct sandbox_spec *spec,
 {
 	_cleanup_policy_compiled_ Openshell__Compiled__V1__CompiledPolicy *with = NULL;
 	struct sandbox *sandbox = new_sandbox(kernel, spec, err);
+	Openshell__Compiled__V1__CompiledPolicy policy = *spec->policy;
 	struct sandbox_spec enforced = *spec;
 	int r;
 
 	if (!sandbox)
 		return -ENOMEM;
-	r = sandbox_inference_policy(sandbox, spec->policy, &with, err);
+	/* Its own directory is its working directory, and writable. */
+	policy.include_workdir |= sandbox->home;
+	enforced.policy = &policy;
+	r = sandbox_inference_policy(sandbox, &policy, &with, err);
 	if (!r) {
 		if (with)
 			enforced.policy = with;
@@ -386,13 +397,18 @@ static int update_trust(struct sandbox *sandbox,
 	return trust_load(NULL, 0, &sandbox->trust, err);
 }
 
-int sandbox_update(struct sandbox *sandbox, const Openshell__Compiled__V1__CompiledPolicy *policy,
+int sandbox_update(struct sandbox *sandbox, const Openshell__Compiled__V1__CompiledPolicy *given,
 		   const uint8_t *digest, struct error *err)
 {
 	_cleanup_policy_compiled_ Openshell__Compiled__V1__CompiledPolicy *with = NULL;
+	Openshell__Compiled__V1__CompiledPolicy own = *given;
+	const Openshell__Compiled__V1__CompiledPolicy *policy = &own;
 	uint32_t old = sandbox->slot.generation;
 	struct resolved resolved = {};
-	int r = resolve(sandbox, policy, &resolved, err);
+	int r;
+
+	own.include_workdir |= sandbox->home;
+	r = resolve(sandbox, policy, &resolved, err);
 
 	if (r)
 		return r;
@@ -429,6 +445,58 @@ int sandbox_update(struct sandbox *sandbox, const Openshell__Compiled__V1__Compi
 	return 0;
 }
 
+static void free_credentials(Openshell__Worker__V1__Credential **credentials, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		explicit_bzero(credentials[i]->value, strlen(credentials[i]->value));
+		openshell__worker__v1__credential__free_unpacked(credentials[i], NULL);
+	}
+	free(credentials);
+}
+
+static Openshell__Worker__V1__Credential *
+copy_credential(const Openshell__Worker__V1__Credential *credential)
+{
+	size_t size = protobuf_c_message_get_packed_size(&credential->base);
+	uint8_t *packed = malloc(size + 1);
+	Openshell__Worker__V1__Credential *copy;
+
+	if (!packed)
+		return NULL;
+	protobuf_c_message_pack(&credential->base, packed);
+	copy = openshell__worker__v1__credential__unpack(NULL, size, packed);
+	explicit_bzero(packed, size);
+	free(packed);
+	return copy;
+}
+
+int sandbox_set_credentials(struct sandbox *sandbox,
+			    const Openshell__Worker__V1__Credential *const *credentials,
+			    size_t count, struct error *err)
+{
+	Openshell__Worker__V1__Credential **copy = calloc(count + 1, sizeof(*copy));
+	size_t copied = 0;
+	int r = 0;
+
+	while (copy && copied < count && (copy[copied] = copy_credential(credentials[copied])))
+		copied++;
+	if (!copy || copied < count)
+		r = error_set(err, -ENOMEM, "out of memory");
+	if (!r)
+		r = network_set_credentials(sandbox->network,
+					    (const Openshell__Worker__V1__Credential *const *)copy,
+					    count, err);
+	if (r) {
+		if (copy)
+			free_credentials(copy, copied);
+		return r;
+	}
+	free_credentials(sandbox->credentials, sandbox->credentials_len);
+	sandbox->credentials = copy;
+	sandbox->credentials_len = count;
+	return 0;
+}
+
 void sandbox_free(struct sandbox *sandbox)
 {
 	if (!sandbox)
@@ -440,6 +508,7 @@ void sandbox_free(struct sandbox *sandbox)
 		sandbox->slot.anchors = sandbox->slot.devices = false;
 	}
 	network_free(sandbox->network);
+	free_credentials(sandbox->credentials, sandbox->credentials_len);
 	slot_release(sandbox->kernel, &sandbox->slot);
 	resolved_free(&sandbox->resolved);
 	mount_table_free(&sandbox->mounts);

@@ -19,12 +19,17 @@
 
 #include <stdbool.h>
 
+#define SANDBOX_HOME "/sandbox" /* has to be a directory of the host's root: it is mounted over */
+
 struct sandbox_spec {
 	const char *id; /* unique on this host: names the cgroup */
 	const Openshell__Compiled__V1__CompiledPolicy *policy;
 	const uint8_t *digest; /* SHA-256 of the packed policy */
 	char *const *argv, *const *envp;
 	const char *workdir; /* absolute */
+	/* A directory of the host that is SANDBOX_HOME inside, writable whatever the policy says;
+	 * NULL = none. */
+	const char *home;
 	uid_t uid;
 	gid_t gid;
 	const gid_t *groups;
@@ -65,12 +70,15 @@ struct sandbox {
 	struct sentences findings; /* what of the policy this host does not enforce: HIGH */
 	/* for later policy changes */
 	char *workdir, *terminal, *name;
-	bool audit, gpu;
+	bool audit, gpu, home;
 	struct trust trust;
 	bool ca_planned;      /* the agent trusts the proxy's CA */
 	bool inference_local; /* its policies have the endpoint of inference.local */
 	Openshell__Worker__V1__Inference *inference; /* what that does; NULL = nothing */
 	uint64_t inference_revision;		     /* the last one given */
+	Openshell__Worker__V1__Credential *
+		*credentials; /* given later; NULL = those of the start */
+	size_t credentials_len;
 	const struct network_sink *sink;
 };
 
@@ -98,6 +106,12 @@ int sandbox_update(struct sandbox *sandbox, const Openshell__Compiled__V1__Compi
 int sandbox_set_inference(struct sandbox *sandbox,
 			  const Openshell__Worker__V1__Inference *inference, bool verify,
 			  struct error *err);
+
+/* Other credentials for the worker, for requests that come from now on. Copied. -ENOMEM; and
+ * worker_bundle_seal()'s. */
+int sandbox_set_credentials(struct sandbox *sandbox,
+			    const Openshell__Worker__V1__Credential *const *credentials,
+			    size_t count, struct error *err);
 
 /* Kill what runs and remove every trace. NULL is valid. */
 void sandbox_free(struct sandbox *sandbox);

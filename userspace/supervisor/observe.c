@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/observe.h"
+#include "supervisor/observe.h"
 
 #include "common/cleanup.h"
 #include "common/event_name.h"
@@ -40,7 +40,7 @@ int observe_new(const struct observe_options *options, struct observe **ret_obse
 	struct observe *observe = calloc(1, sizeof(*observe));
 	const struct event_writer_options writer = {
 		.path = options->log_path,
-		.fd = STDERR_FILENO,
+		.fd = options->log_fd ? options->log_fd : STDERR_FILENO,
 		.format = options->format,
 		.warn_fd = STDERR_FILENO,
 	};
@@ -70,6 +70,19 @@ int observe_new(const struct observe_options *options, struct observe **ret_obse
 void observe_set_network(struct observe *observe, const struct observe_network *network)
 {
 	observe->network = *network;
+}
+
+static void tell(struct observe *observe, const struct event *event);
+
+void observe_set_policy(struct observe *observe,
+			const Openshell__Compiled__V1__CompiledPolicy *policy,
+			const uint8_t *digest)
+{
+	observe->options.policy = observe->context.policy = policy;
+	observe->context.generation = observe->sandbox->slot.generation;
+	event_policy_loaded(&observe->made, observe->options.name, observe->options.policy_file,
+			    observe->sandbox->slot.generation, digest);
+	tell(observe, &observe->made);
 }
 
 static void tell(struct observe *observe, const struct event *event)

@@ -31,7 +31,8 @@ struct observe_options {
 	const Openshell__Compiled__V1__CompiledPolicy *policy;
 	const char *policy_file; /* NULL = the default policy */
 	const uint8_t *digest;
-	const char *log_path; /* NULL = standard error */
+	const char *log_path; /* NULL = log_fd */
+	int log_fd;	      /* 0 = standard error; stays the caller's */
 	enum event_format format;
 	const char *metrics_path; /* NULL = none are kept */
 	const char *learn_path;	  /* NULL = do not learn */
@@ -44,6 +45,11 @@ struct observe_options {
 /* Open the log, and write metrics for the first time. Errors with a sentence. */
 int observe_new(const struct observe_options *options, struct observe **ret_observe,
 		struct error *err);
+
+/* Another policy is in force; borrowed as that of the options. */
+void observe_set_policy(struct observe *observe,
+			const Openshell__Compiled__V1__CompiledPolicy *policy,
+			const uint8_t *digest);
 
 /* Before observe_attach(); what it points to is borrowed until observe_finish(). */
 void observe_set_network(struct observe *observe, const struct observe_network *network);
