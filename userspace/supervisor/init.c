@@ -433,14 +433,17 @@ static void __attribute__((noreturn))
 command_main(const struct init_order *order, const char *workdir, char *const *argv,
 	     char *const *envp, const int fd[3], int landlock_fd, struct error *err)
 {
-	int r;
+	int high[3], r;
 
 	if (setsid() < 0) {
 		error_set(err, -errno, "cannot start a session: %s", strerrordesc_np(errno));
 		_exit(127);
 	}
+	/* Where they came may be where another one goes. */
+	for (int i = 0; i < 3; i++)
+		high[i] = fcntl(fd[i], F_DUPFD_CLOEXEC, FD_FREE);
 	for (int i = 0; i < 3; i++) {
-		if (dup2(fd[i], i) < 0) {
+		if (high[i] < 0 || dup2(high[i], i) < 0) {
 			error_set(err, -errno, "cannot arrange descriptors: %s",
 				  strerrordesc_np(errno));
 			_exit(127);
