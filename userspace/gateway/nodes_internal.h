@@ -53,6 +53,7 @@ struct nodes {
 	uint64_t next_request;
 	uint64_t sequence; /* of heartbeats */
 	uv_timer_t heartbeat, soon;
+	int timers_closed;
 };
 
 struct node *nodes_find(const struct nodes *nodes, const char *name);
