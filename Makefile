@@ -55,6 +55,9 @@ install: all
 	install -m 0755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
 	install -m 0644 $(wildcard policy/*.yaml policy/*.json) $(DESTDIR)$(PREFIX)/share/openshell/policy
 	install -m 0644 $(wildcard policy/providers/*.yaml) $(DESTDIR)$(PREFIX)/share/openshell/policy/providers
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	for unit in packaging/*.service; do \
+		sed 's,/usr/bin/,$(PREFIX)/bin/,' $$unit > $(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/}; done
 
 clean:
 	rm -rf $(BUILD)
