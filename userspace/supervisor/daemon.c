@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 
 #define SWEEP_MS 10000
@@ -58,6 +59,9 @@ static int make_directories(struct daemon *daemon, struct error *err)
 	snprintf(daemon->keepers_dir, sizeof(daemon->keepers_dir), "%s/keepers", o->run_dir);
 	if (!r)
 		r = make_directory(daemon->sandboxes_dir, 0711, err);
+	snprintf(daemon->trash_dir, sizeof(daemon->trash_dir), "%s/trash", o->state_dir);
+	if (!r)
+		r = make_directory(daemon->trash_dir, 0700, err);
 	if (!r)
 		r = make_directory(o->run_dir, 0755, err);
 	return r ? r : make_directory(daemon->keepers_dir, 0700, err);
@@ -105,6 +109,7 @@ static void start_handles(struct daemon *daemon)
 
 static void free_daemon(struct daemon *daemon)
 {
+	daemon_files_stop(daemon);
 	grpc_client_free(daemon->client);
 	daemon_let_go(daemon);
 	uv_walk(&daemon->loop, close_handle, NULL);
@@ -127,6 +132,8 @@ int daemon_run(const struct daemon_options *options, struct error *err)
 	if (!daemon)
 		return error_set(err, -ENOMEM, "out of memory");
 	daemon->options = options;
+	/* Commands of the daemon before may still run: their ends are not those of ours. */
+	(void)!getrandom(&daemon->next_command, sizeof(daemon->next_command), 0);
 	TAILQ_INIT(&daemon->sandboxes);
 	uv_loop_init(&daemon->loop);
 	r = make_directories(daemon, err);
@@ -140,6 +147,7 @@ int daemon_run(const struct daemon_options *options, struct error *err)
 		r = daemon_attach_new(daemon, err);
 	if (!r) {
 		start_handles(daemon);
+		daemon_files_sweep(daemon);
 		fprintf(stderr, "openshell-supervisor: ready, files are held by %s%s\n",
 			daemon->kernel->lsm ? "BPF-LSM" : "Landlock: ",
 			daemon->kernel->lsm ? "" : daemon->kernel->lsm_reason);

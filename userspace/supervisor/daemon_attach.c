@@ -18,6 +18,7 @@
 #define RETRY_MIN_MS 100
 #define RETRY_MAX_MS 5000
 #define MISSED	     3
+#define ADOPT_MS     2000 /* that keepers get to say how they are */
 #define TOKEN_MAX    1024
 #define PAYLOAD(n)   OPENSHELL__NODE__V1__NODE_MESSAGE__PAYLOAD_##n
 #define ORDER(n)     OPENSHELL__NODE__V1__GATEWAY_MESSAGE__PAYLOAD_##n
@@ -161,7 +162,10 @@ static void on_message(void *arg, struct grpc_call *call, const ProtobufCMessage
 
 static void on_retry(uv_timer_t *timer)
 {
-	daemon_attach_start(timer->data);
+	struct daemon *daemon = timer->data;
+
+	daemon->adopted = 0;
+	daemon_attach_start(daemon);
 }
 
 /* Whole hosts lose their gateway at once: they do not come back at once. */
@@ -198,6 +202,12 @@ void daemon_attach_start(struct daemon *daemon)
 
 	if (daemon->attach || daemon->stopping)
 		return;
+	/* What runs here is told with the hello: else it would be started a second time. */
+	if (daemon->adopted) {
+		uv_timer_start(&daemon->retry, on_retry, ADOPT_MS, 0);
+		return;
+	}
+	uv_timer_stop(&daemon->retry);
 	daemon->last_ms = uv_now(&daemon->loop);
 	if (grpc_client_call(daemon->client, RPC_NODE_ATTACH, NULL, 0, 0, &events, daemon,
 			     &daemon->attach)) {

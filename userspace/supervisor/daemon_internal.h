@@ -30,6 +30,7 @@ struct daemon_sandbox {
 	size_t next_size;
 	uint64_t release_id; /* Release that is answered when it is gone */
 	bool releasing, keep_files, stopping, stopped, seen;
+	bool adopted; /* found when this daemon started, and not heard of yet */
 	TAILQ_HEAD(, daemon_relay) relays;
 };
 
@@ -48,9 +49,17 @@ struct daemon {
 	uint64_t last_ms, sequence;
 	uint32_t next_command;
 	TAILQ_HEAD(, daemon_sandbox) sandboxes;
-	size_t count;
-	char sandboxes_dir[1024], keepers_dir[1024];
+	size_t count, adopted;
+	char sandboxes_dir[1024], keepers_dir[1024], trash_dir[1024];
+	unsigned int next_removal, removing;
+	volatile bool stop_removing;
 };
+
+/* daemon_files.c: sandboxes' directories. */
+int daemon_files_make(struct daemon_sandbox *sandbox, struct error *err);
+int daemon_files_remove(struct daemon_sandbox *sandbox, struct error *err);
+void daemon_files_sweep(struct daemon *daemon);
+void daemon_files_stop(struct daemon *daemon);
 
 /* daemon_attach.c: the stream to the gateway. */
 int daemon_attach_new(struct daemon *daemon, struct error *err);

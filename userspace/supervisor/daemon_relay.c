@@ -201,25 +201,40 @@ static void output_over(struct daemon_relay *r, struct end *end)
 	}
 }
 
-/* False: nothing more is there now. */
-static bool read_end(struct end *end)
+/* How much it was; 0: nothing more is there now. */
+static size_t read_end(struct end *end)
 {
 	struct daemon_relay *r = end->relay;
 	uint8_t data[READ_SIZE];
 	ssize_t n = read(end->fd, data, sizeof(data));
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return false;
+		return 0;
 	/* EIO: a terminal that nobody has open any more. */
 	if (n <= 0) {
 		output_over(r, end);
-		return false;
+		return 0;
 	}
 	if (r->kind == RELAY_ATTACH)
 		take_packet(r, data, (size_t)n);
 	else
 		send_data(r, data, (size_t)n, end->error);
-	return true;
+	return (size_t)n;
+}
+
+/* What is there now, and no more: whoever still writes could go on for ever. */
+static void drain(struct end *end)
+{
+	int there = 0;
+	size_t left, n;
+
+	if (!end->open || ioctl(end->fd, FIONREAD, &there))
+		return;
+	for (left = (size_t)there; left && end->open; left -= n < left ? n : left) {
+		n = read_end(end);
+		if (!n)
+			break;
+	}
 }
 
 /* ---- to the sandbox ---- */
@@ -623,10 +638,8 @@ void daemon_relay_ended(struct daemon_sandbox *sandbox, uint64_t id, int status,
 	r->ended = true;
 	r->exit_code = status;
 	/* What it wrote before it ended is there by now. */
-	while (r->output.open && read_end(&r->output))
-		;
-	while (r->errors.open && read_end(&r->errors))
-		;
+	drain(&r->output);
+	drain(&r->errors);
 	close_end(&r->output);
 	close_end(&r->errors);
 	maybe_ended(r);
@@ -665,8 +678,8 @@ void daemon_relays_lost(struct daemon_sandbox *sandbox)
 		TAILQ_REMOVE(&sandbox->relays, r, link);
 		r->sandbox = NULL;
 		/* What came before is told; a command ended with its sandbox. */
-		while (r->output.open && read_end(&r->output))
-			;
+		drain(&r->output);
+		drain(&r->errors);
 		if (r->kind == RELAY_TCP)
 			send_ended(r, 0, "the sandbox has ended", GRPC_UNAVAILABLE);
 		else

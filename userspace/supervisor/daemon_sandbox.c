@@ -3,15 +3,12 @@
 #include "supervisor/daemon_internal.h"
 
 #include "common/cleanup.h"
-#include "supervisor/remove_tree.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define PHASE(name)   OPENSHELL__V1__SANDBOX_PHASE__SANDBOX_PHASE_##name
 #define PAYLOAD(name) OPENSHELL__NODE__V1__NODE_MESSAGE__PAYLOAD_##name
@@ -130,23 +127,10 @@ void daemon_report_all(struct daemon *daemon)
 
 /* ---- starting ---- */
 
-static int make_directory(struct daemon_sandbox *s, struct error *err)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s/%s", s->daemon->sandboxes_dir, s->id);
-	if (mkdir(path, 0700) && errno != EEXIST)
-		return error_set(err, -errno, "cannot make %s: %s", path, strerror(errno));
-	snprintf(path, sizeof(path), "%s/%s/files", s->daemon->sandboxes_dir, s->id);
-	if (mkdir(path, 0700) && errno != EEXIST)
-		return error_set(err, -errno, "cannot make %s: %s", path, strerror(errno));
-	return 0;
-}
-
 static void start(struct daemon_sandbox *s, const Openshell__Node__V1__Assign *assign)
 {
 	struct error err = {};
-	int r = make_directory(s, &err);
+	int r = daemon_files_make(s, &err);
 
 	snprintf(s->instance_id, sizeof(s->instance_id), "%s", assign->instance_id);
 	s->stopped = s->stopping = false;
@@ -219,7 +203,9 @@ void daemon_assign(struct daemon *daemon, const Openshell__Node__V1__Assign *ass
 	}
 	s->seen = true;
 	s->releasing = false;
-	if (assign->stopped) {
+	if (s->adopted) {
+		keep_next(s, assign);
+	} else if (assign->stopped) {
 		assign_stopped(s);
 	} else if (!s->keeper) {
 		start(s, assign);
@@ -249,20 +235,12 @@ void daemon_forward(struct daemon *daemon, const char *id, uint64_t request_id,
 
 /* ---- ending ---- */
 
-static void remove_files(struct daemon_sandbox *s, struct error *err)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s/%s", s->daemon->sandboxes_dir, s->id);
-	(void)remove_tree(path, err);
-}
-
 static void released(struct daemon_sandbox *s)
 {
 	struct error err = {};
 
 	if (!s->keep_files)
-		remove_files(s, &err);
+		(void)daemon_files_remove(s, &err);
 	if (s->release_id)
 		daemon_send_result(s->daemon, s->release_id, err.code ? &err : NULL);
 	free_sandbox(s);
@@ -302,25 +280,49 @@ void daemon_synced(struct daemon *daemon)
 
 /* ---- what keepers say ---- */
 
+/* An earlier daemon's keeper has said how it is, or is gone. */
+static void heard(struct daemon_sandbox *s)
+{
+	struct daemon *daemon = s->daemon;
+
+	if (!s->adopted)
+		return;
+	s->adopted = false;
+	if (daemon->adopted && !--daemon->adopted)
+		daemon_attach_start(daemon);
+}
+
+/* What was asked of it before it had said how it is. */
+static void catch_up(struct daemon_sandbox *s)
+{
+	Openshell__Node__V1__Assign *assign =
+		s->next ? openshell__node__v1__assign__unpack(NULL, s->next_size, s->next) : NULL;
+
+	drop_next(s);
+	if (!assign)
+		return;
+	assign->request_id = 0;
+	daemon_assign(s->daemon, assign);
+	openshell__node__v1__assign__free_unpacked(assign, NULL);
+}
+
 static void keeper_closed(void *arg)
 {
 	struct daemon_sandbox *s = arg;
+	bool adopted = s->adopted;
 
 	keeper_link_free(TAKE_PTR(s->keeper));
 	keeper_forget(s);
 	daemon_relays_lost(s);
 	s->stopping = false;
+	heard(s);
 	if (s->releasing) {
 		released(s);
 	} else if (s->next) {
-		Openshell__Node__V1__Assign *assign =
-			openshell__node__v1__assign__unpack(NULL, s->next_size, s->next);
-
-		drop_next(s);
-		if (assign) {
-			start(s, assign);
-			openshell__node__v1__assign__free_unpacked(assign, NULL);
-		}
+		catch_up(s);
+	} else if (adopted) {
+		/* Its gateway says whether it shall run. */
+		free_reports(s);
 	} else if (s->stopped) {
 		free_reports(s);
 		report_phase(s, PHASE(STOPPED), "");
@@ -342,8 +344,12 @@ static void take_report(struct daemon_sandbox *s, const struct keeper_message *m
 	s->report = report;
 	if (*report->instance_id)
 		snprintf(s->instance_id, sizeof(s->instance_id), "%s", report->instance_id);
-	if (!s->stopping)
+	if (s->adopted) {
+		heard(s);
+		catch_up(s);
+	} else if (!s->stopping) {
 		send_report(s->daemon, report);
+	}
 }
 
 static void take_policy(struct daemon_sandbox *s, const struct keeper_message *message)
@@ -439,8 +445,12 @@ static int adopt_all(struct daemon *daemon, const char *path, bool keepers, stru
 
 		if (!s || !keepers)
 			continue;
-		if (keeper_connect(s))
+		if (keeper_connect(s)) {
 			keeper_forget(s);
+			continue;
+		}
+		s->adopted = true;
+		daemon->adopted++;
 	}
 	return 0;
 }

@@ -135,6 +135,36 @@ static void stop(struct keeper *keeper, int32_t grace_ms)
 	uv_timer_start(&keeper->deadline, on_deadline, grace_ms > 0 ? (uint64_t)grace_ms : 0, 0);
 }
 
+/* ---- commands: whoever asked for them reads what they write ---- */
+
+static void add_command(struct keeper *keeper, uint32_t id)
+{
+	for (size_t i = 0; i < ARRAY_LEN(keeper->command); i++) {
+		if (!keeper->command[i]) {
+			keeper->command[i] = id;
+			return;
+		}
+	}
+}
+
+static void forget_command(struct keeper *keeper, uint32_t id)
+{
+	for (size_t i = 0; i < ARRAY_LEN(keeper->command); i++)
+		if (keeper->command[i] == id)
+			keeper->command[i] = 0;
+}
+
+/* The daemon is gone, and with it whoever waited for them. */
+static void kill_commands(struct keeper *keeper)
+{
+	for (size_t i = 0; i < ARRAY_LEN(keeper->command); i++) {
+		if (keeper->command[i] && keeper->sandbox)
+			(void)launch_command_signal(&keeper->sandbox->launch, keeper->command[i],
+						    SIGKILL);
+		keeper->command[i] = 0;
+	}
+}
+
 /* ---- what the daemon wants ---- */
 
 static void start(struct keeper *keeper, const struct keeper_message *message)
@@ -193,6 +223,8 @@ static void exec(struct keeper *keeper, const struct keeper_message *message)
 		r = keeper_exec(keeper, (uint32_t)message->id, exec, message->fd, &err);
 	if (r)
 		tell_result(keeper, KEEPER_ENDED, message->id, &err);
+	else
+		add_command(keeper, (uint32_t)message->id);
 	if (exec)
 		openshell__node__v1__exec__free_unpacked(exec, NULL);
 }
@@ -256,6 +288,7 @@ static void on_closed(void *arg)
 	struct keeper *keeper = arg;
 
 	keeper_link_free(TAKE_PTR(keeper->link));
+	kill_commands(keeper);
 	/* Nobody ever asked for a sandbox, and nobody is left who could. */
 	if (!keeper->assign)
 		leave(keeper);
@@ -273,6 +306,8 @@ static void on_daemon(uv_poll_t *poll, int status, int events)
 
 	if (fd < 0)
 		return;
+	if (keeper->link)
+		kill_commands(keeper);
 	keeper_link_free(TAKE_PTR(keeper->link));
 	if (keeper_link_new(&keeper->loop, fd, &link_events, keeper, &keeper->link))
 		return;
@@ -292,6 +327,8 @@ void keeper_on_notice(uv_poll_t *poll, int status, int events)
 	while ((r = launch_notice(&keeper->sandbox->launch, &notice, &fd)) > 0) {
 		struct error err = {};
 
+		if (notice.kind == INIT_NOTICE_ENDED)
+			forget_command(keeper, notice.id);
 		if (notice.error)
 			error_set(&err, notice.error, "%s", notice.text);
 		if (notice.error)

@@ -44,6 +44,7 @@ struct keeper {
 	char message[512];
 	int exit_code;
 	bool exited, stopping;
+	uint32_t command[INIT_COMMANDS_MAX]; /* that run for the daemon that is there; 0 = none */
 };
 
 void keeper_report(struct keeper *keeper);

@@ -34,7 +34,8 @@ static int unpack_policy(const Openshell__Node__V1__Policy *policy,
 	return *ret_policy ? 0 : error_set(err, -EBADMSG, "the compiled policy is malformed");
 }
 
-static int set_basics(struct keeper *keeper, struct error *err)
+static int set_basics(const struct keeper *keeper, struct environment *environment,
+		      struct error *err)
 {
 	const struct {
 		const char *name, *value;
@@ -51,41 +52,52 @@ static int set_basics(struct keeper *keeper, struct error *err)
 	int r = 0;
 
 	for (size_t i = 0; !r && i < ARRAY_LEN(basics); i++)
-		r = environment_set(&keeper->environment, basics[i].name, basics[i].value, err);
+		r = environment_set(environment, basics[i].name, basics[i].value, err);
 	return r;
 }
 
-static int set_trust(struct keeper *keeper, struct error *err)
+static int set_trust(const struct keeper *keeper, struct environment *environment,
+		     struct error *err)
 {
 	const struct agent_trust_variable *v = agent_trust_variables;
 	bool inference = keeper->assign->inference && keeper->assign->inference->inference;
 	int r = 0;
 
 	for (; !r && v->name && (inference || agent_trust_wanted(keeper->policy)); v++)
-		r = environment_set(&keeper->environment, v->name, v->value, err);
+		r = environment_set(environment, v->name, v->value, err);
 	/* What a provider gives is meant for its own servers. */
 	for (size_t i = 0; !r && inference && i < ARRAY_LEN(inference_variables); i++)
-		r = environment_set(&keeper->environment, inference_variables[i].name,
+		r = environment_set(environment, inference_variables[i].name,
 				    inference_variables[i].value, err);
 	return r;
 }
 
-/* Later ones win: what was asked for comes last. */
-static int make_environment(struct keeper *keeper, struct error *err)
+/*
+ * Anew, for commands that start from now on: providers' variables come and go. Later ones win: what
+ * was asked for comes last.
+ */
+static int make_environment(struct keeper *keeper,
+			    const Openshell__Node__V1__Credentials *credentials, struct error *err)
 {
 	const Openshell__Node__V1__Assign *assign = keeper->assign;
-	const Openshell__Node__V1__Credentials *credentials = assign->credentials;
-	int r = set_basics(keeper, err);
+	struct environment environment = {};
+	int r = set_basics(keeper, &environment, err);
 
 	if (!r)
-		r = set_trust(keeper, err);
+		r = set_trust(keeper, &environment, err);
 	for (size_t i = 0; !r && credentials && i < credentials->n_environment; i++)
-		r = environment_set(&keeper->environment, credentials->environment[i]->key,
+		r = environment_set(&environment, credentials->environment[i]->key,
 				    credentials->environment[i]->value, err);
 	for (size_t i = 0; !r && i < assign->n_environment; i++)
-		r = environment_set(&keeper->environment, assign->environment[i]->key,
+		r = environment_set(&environment, assign->environment[i]->key,
 				    assign->environment[i]->value, err);
-	return r;
+	if (r) {
+		environment_clear(&environment);
+		return r;
+	}
+	environment_clear(&keeper->environment);
+	keeper->environment = environment;
+	return 0;
 }
 
 /* The sandbox's own directory, its user's. */
@@ -186,7 +198,7 @@ int keeper_start_sandbox(struct keeper *keeper, struct error *err)
 	identity.run_as_group = keeper->policy->run_as_group;
 	r = identity_resolve(&identity, &keeper->identity, err);
 	if (!r)
-		r = make_environment(keeper, err);
+		r = make_environment(keeper, keeper->assign->credentials, err);
 	if (!r)
 		r = keeper_open_logs(keeper, err);
 	if (!r)
@@ -284,12 +296,10 @@ void keeper_update_credentials(struct keeper *keeper, const struct keeper_messag
 			keeper->sandbox,
 			(const Openshell__Worker__V1__Credential *const *)credentials->credentials,
 			credentials->n_credentials, &err);
+	if (!r && keeper->sandbox)
+		r = make_environment(keeper, credentials, &err);
 	if (r)
 		keeper_log(keeper, "error", err.message);
-	/* Commands that start from now on know the new names; those that run do not. */
-	for (size_t i = 0; !r && i < credentials->n_environment; i++)
-		(void)environment_set(&keeper->environment, credentials->environment[i]->key,
-				      credentials->environment[i]->value, NULL);
 	rpc_scrub(&credentials->base);
 	openshell__node__v1__credentials__free_unpacked(credentials, NULL);
 }

@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Removing a directory that somebody else has filled: never follows a link, never leaves the mount,
- * and does not run out of descriptors or stack, however deep it is. Blocks. Any thread.
+ * and runs out of neither descriptors, stack nor path length, however deep it is. Nobody else may
+ * change it meanwhile. Blocks. Any thread: it does not change the working directory.
  */
 #pragma once
 
 #include "common/error.h"
 
-/* 0 as well when it is not there. What could not be removed stays, with the first reason. */
-int remove_tree(const char *path, struct error *err);
+#include <stdbool.h>
+
+/*
+ * 0 as well when it is not there. What could not be removed stays, with the first reason. @stop
+ * (may be NULL) is looked at between files: -ECANCELED once it is true.
+ */
+int remove_tree(const char *path, const volatile bool *stop, struct error *err);
