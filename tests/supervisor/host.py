@@ -17,13 +17,13 @@ from world import BIN, D, N, O, S, Gateway, eventually, grpc, ok, plan, refused,
 
 SUPERVISOR = os.path.join(os.environ["NAMES_DIR"], "bin", "openshell-supervisor")
 READY, ERROR, STOPPED = O.SANDBOX_PHASE_READY, O.SANDBOX_PHASE_ERROR, O.SANDBOX_PHASE_STOPPED
-READ = ["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt", "/proc", "/root/.pyenv", "/dev/urandom"]
+READ = ["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt", "/proc", "/dev/urandom"]
 
 
 def policy(read=(), network=None):
     p = S.SandboxPolicy(version=1)
     p.filesystem.include_workdir = True
-    p.filesystem.read_only.extend([r for r in READ if os.path.exists(r) and not r.startswith("/root")])
+    p.filesystem.read_only.extend([r for r in READ if os.path.exists(r)])
     p.filesystem.read_only.extend(read)
     p.filesystem.read_write.extend(["/tmp", "/dev/null"])
     for name, (host, port, binary) in (network or {}).items():

@@ -163,7 +163,18 @@ static const struct grpc_call_events call_events = {
 	.ended = call_ended,
 };
 
-static int check_ready(struct gateway *gateway, const char *sandbox_id, struct error *err)
+/* What the main process wrote, and how it ended, can be had after its end as well. */
+static bool has_ended(const struct sandbox_record *record)
+{
+	const Openshell__V1__SandboxStatus *status = record->stored->sandbox->status;
+
+	return status->phase == OPENSHELL__V1__SANDBOX_PHASE__SANDBOX_PHASE_ERROR &&
+	       status->optional_exit_code_case ==
+		       OPENSHELL__V1__SANDBOX_STATUS__OPTIONAL_EXIT_CODE_EXIT_CODE;
+}
+
+static int check_ready(struct gateway *gateway, const char *sandbox_id, bool attach,
+		       struct error *err)
 {
 	struct sandbox_record record = {};
 	Openshell__V1__SandboxPhase phase;
@@ -172,7 +183,8 @@ static int check_ready(struct gateway *gateway, const char *sandbox_id, struct e
 	if (r)
 		return r;
 	phase = record.stored->sandbox->status->phase;
-	if (phase != OPENSHELL__V1__SANDBOX_PHASE__SANDBOX_PHASE_READY)
+	if (phase != OPENSHELL__V1__SANDBOX_PHASE__SANDBOX_PHASE_READY &&
+	    !(attach && has_ended(&record)))
 		r = error_set(err, -EBUSY, "the sandbox is %s, not READY",
 			      sandbox_phase_name(phase));
 	sandbox_record_clear(&record);
@@ -185,7 +197,8 @@ struct relay_call *relay_call_open(struct request *request, const char *sandbox_
 {
 	struct relay_call *r = NULL;
 	struct error err = {};
-	int result = check_ready(request->gateway, sandbox_id, &err);
+	bool attach = open->target_case == OPENSHELL__NODE__V1__OPEN_RELAY__TARGET_ATTACH;
+	int result = check_ready(request->gateway, sandbox_id, attach, &err);
 
 	if (!result) {
 		r = calloc(1, sizeof(*r));
