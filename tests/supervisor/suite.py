@@ -303,6 +303,98 @@ def outliving(host, sid):
     ok(processes(b"sleep\x001000\x00") == mains and host.phase("first") == READY, "five restarts later it still runs")
 
 
+def restart(host):
+    attached = host.supervisor.attached()
+    host.supervisor.kill()
+    host.supervisor.start()
+    return host.wait_attached(attached + 1)
+
+
+def once(host):
+    """What has run is not run again by itself."""
+    sid = host.create("once", "sh", "-c", "echo ran >> /sandbox/ran; [ ! -e /sandbox/wait ] || sleep 600; exit 6", wait=ERROR)
+    ran = host.supervisor.files(sid, "files", "ran")
+
+    def runs():
+        with open(ran, encoding="ascii") as f:
+            return f.read().count("ran")
+    restart(host)
+    s = host.get("once").status
+    ok(s.phase == ERROR and s.exit_code == 6 and runs() == 1, "what has ended stays so when the supervisor restarts", s)
+    i = host.interact(sid, attach_main=True)
+    ok(i.wait() == 6, "and how it ended can be had", (i.code, i.error))
+    for pid in processes(b"--keeper\x00" + sid.encode()):
+        os.kill(pid, 9)
+    restart(host)
+    time.sleep(0.3)
+    s = host.get("once").status
+    ok(s.phase == ERROR and s.exit_code == 6 and runs() == 1, "also when its keeper is gone, as after a restart of the host",
+       s)
+    open(host.supervisor.files(sid, "files", "wait"), "w").close()
+    host.api.StartSandbox(O.StartSandboxRequest(name="once"))
+    ok(host.wait("once", READY) and runs() == 2, "it is started when somebody asks for that", host.get("once"))
+    keepers = processes(b"--keeper\x00" + sid.encode())
+    for pid in keepers:
+        os.kill(pid, 9)
+    ok(host.wait("once", ERROR), "a keeper that is killed is told of", host.get("once"))
+    ok(eventually(lambda: not processes(b"sleep\x00600\x00")), "its sandbox does not run on without it")
+    restart(host)
+    time.sleep(0.3)
+    ok(host.phase("once") == ERROR and runs() == 2, "nor is it started by itself", host.get("once"))
+    host.api.StartSandbox(O.StartSandboxRequest(name="once"))
+    ok(host.wait("once", READY) and runs() == 3, "but on request", host.get("once"))
+    host.supervisor.kill()
+    for pid in processes(b"--keeper\x00"):
+        os.kill(pid, 9)
+    attached = host.supervisor.attached()
+    host.supervisor.start()
+    host.wait_attached(attached + 1)
+    ok(host.wait("once", ERROR) and "host" in host.get("once").status.conditions[0].message and host.wait("first", ERROR),
+       "when all end with their host, that is told", host.get("once"))
+    host.api.StartSandbox(O.StartSandboxRequest(name="first"))
+    ok(host.wait("first", READY), "and they are started again on request", host.get("first"))
+    host.api.DeleteSandbox(O.DeleteSandboxRequest(name="once"))
+
+
+def storm(host):
+    """kill -9 of the supervisor while sandboxes come and go."""
+    stop, errors = threading.Event(), []
+
+    def kill():
+        while not stop.is_set():
+            time.sleep(0.15)
+            restart(host)
+    killer = threading.Thread(target=kill)
+    killer.start()
+    names = []
+    end = time.monotonic() + 8
+    while time.monotonic() < end:
+        name = "storm-%d" % len(names)
+        try:
+            host.create(name, "sleep", "700", wait=None)
+            names.append(name)
+        except grpc.RpcError as e:
+            if e.code() not in (grpc.StatusCode.UNAVAILABLE,):
+                errors.append(e.details())
+        if len(names) % 3 == 2 and names[-2] != "deleted":
+            host.api.DeleteSandbox(O.DeleteSandboxRequest(name=names[-2]))
+            names[-2] = "deleted"
+        time.sleep(0.02)
+    stop.set()
+    killer.join()
+    left = [n for n in names if n != "deleted"]
+    bad = [(n, host.get(n).status) for n in left if not host.wait(n, READY, 10)]
+    ok(not errors and not bad and len(left) > 5, f"kill -9 while {len(names)} sandboxes come and go: those that shall run do",
+       (errors, bad))
+    running = {host.get(n).metadata.id for n in left} | {host.get("first").metadata.id}
+    ok(eventually(lambda: set(os.listdir(os.path.join(host.supervisor.state, "sandboxes"))) == running and
+                  set(os.listdir("/run/openshell/keepers")) == running), "and no others are left",
+       (len(running), os.listdir(os.path.join(host.supervisor.state, "sandboxes"))))
+    for n in left:
+        host.api.DeleteSandbox(O.DeleteSandboxRequest(name=n))
+    ok(eventually(lambda: len(processes(b"--keeper\x00")) <= 2), "they go as well", processes(b"--keeper\x00"))
+
+
 def stopping(host, sid):
     before = host.get("first").status.main_process_instance_id
     host.api.StopSandbox(O.StopSandboxRequest(name="first"))
@@ -363,6 +455,8 @@ def main():
         credentials(host)
         outliving(host, sid)
         stopping(host, sid)
+        once(host)
+        storm(host)
         deleting(host, sid)
         ok(eventually(lambda: not processes(b"--keeper\x00")), "no keeper is left")
         codes = host.end()

@@ -3,9 +3,11 @@
 #include "supervisor/daemon_internal.h"
 
 #include "common/cleanup.h"
+#include "supervisor/state.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,6 +127,23 @@ void daemon_report_all(struct daemon *daemon)
 	}
 }
 
+/* No keeper is there, and none will be for this instance: what it was doing has ended. */
+static void settle(struct daemon_sandbox *s, const char *why)
+{
+	Openshell__Node__V1__SandboxReport *report = s->report;
+	char *text;
+
+	if (!report || report->phase == PHASE(ERROR))
+		return;
+	text = strdup(why);
+	if (!text)
+		return;
+	if (report->message != protobuf_c_empty_string)
+		free(report->message);
+	report->message = text;
+	report->phase = PHASE(ERROR);
+}
+
 /* ---- starting ---- */
 
 static void start(struct daemon_sandbox *s, const Openshell__Node__V1__Assign *assign)
@@ -207,6 +226,9 @@ void daemon_assign(struct daemon *daemon, const Openshell__Node__V1__Assign *ass
 		keep_next(s, assign);
 	} else if (assign->stopped) {
 		assign_stopped(s);
+	} else if (!s->keeper && s->report &&
+		   !strcmp(s->report->instance_id, assign->instance_id)) {
+		send_report(daemon, s->report);
 	} else if (!s->keeper) {
 		start(s, assign);
 	} else if (!strcmp(s->instance_id, assign->instance_id) && !s->stopping) {
@@ -321,14 +343,16 @@ static void keeper_closed(void *arg)
 	} else if (s->next) {
 		catch_up(s);
 	} else if (adopted) {
-		/* Its gateway says whether it shall run. */
-		free_reports(s);
+		settle(s, "its keeper has died while no supervisor ran: start it again");
 	} else if (s->stopped) {
 		free_reports(s);
 		report_phase(s, PHASE(STOPPED), "");
 	} else {
-		free_reports(s);
-		report_phase(s, PHASE(ERROR), "its keeper has died");
+		settle(s, "its keeper has died: start it again");
+		if (s->report)
+			send_report(s->daemon, s->report);
+		else
+			report_phase(s, PHASE(ERROR), "its keeper has died at once");
 	}
 }
 
@@ -432,6 +456,15 @@ int daemon_keeper_link(struct daemon_sandbox *sandbox, int fd)
 
 /* ---- what an earlier daemon left ---- */
 
+/* What its keeper wrote last. */
+static void recall(struct daemon_sandbox *s)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", s->daemon->sandboxes_dir, s->id);
+	s->report = state_read(path);
+}
+
 static int adopt_all(struct daemon *daemon, const char *path, bool keepers, struct error *err)
 {
 	_cleanup_closedir_ DIR *dir = opendir(path);
@@ -443,8 +476,12 @@ static int adopt_all(struct daemon *daemon, const char *path, bool keepers, stru
 		struct daemon_sandbox *s =
 			is_id(entry->d_name) ? find_or_make(daemon, entry->d_name) : NULL;
 
-		if (!s || !keepers)
+		if (!s)
 			continue;
+		if (!keepers) {
+			recall(s);
+			continue;
+		}
 		if (keeper_connect(s)) {
 			keeper_forget(s);
 			continue;
@@ -457,9 +494,15 @@ static int adopt_all(struct daemon *daemon, const char *path, bool keepers, stru
 
 int daemon_adopt(struct daemon *daemon, struct error *err)
 {
+	struct daemon_sandbox *s;
 	int r = adopt_all(daemon, daemon->sandboxes_dir, false, err);
 
-	return r ? r : adopt_all(daemon, daemon->keepers_dir, true, err);
+	if (!r)
+		r = adopt_all(daemon, daemon->keepers_dir, true, err);
+	TAILQ_FOREACH(s, &daemon->sandboxes, link)
+	if (!s->keeper)
+		settle(s, "it ended with its host: start it again");
+	return r;
 }
 
 /* They run on. */

@@ -3,6 +3,7 @@
 
 #include "common/cleanup.h"
 #include "supervisor/keeper_internal.h"
+#include "supervisor/state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,9 +21,8 @@ void keeper_report(struct keeper *keeper)
 {
 	Openshell__Node__V1__SandboxReport report = OPENSHELL__NODE__V1__SANDBOX_REPORT__INIT;
 	const struct sandbox *sandbox = keeper->sandbox;
+	int r;
 
-	if (!keeper->link)
-		return;
 	report.sandbox_id = (char *)keeper->id;
 	report.instance_id = keeper->assign ? keeper->assign->instance_id : (char *)"";
 	report.phase = keeper->phase;
@@ -36,7 +36,11 @@ void keeper_report(struct keeper *keeper)
 		report.findings = sandbox->findings.item;
 		report.n_findings = sandbox->findings.len;
 	}
-	keeper_link_send(keeper->link, KEEPER_REPORT, 0, 0, &report.base, NULL, 0);
+	if (keeper->link)
+		keeper_link_send(keeper->link, KEEPER_REPORT, 0, 0, &report.base, NULL, 0);
+	r = keeper->assign ? state_write(keeper->directory, &report) : 0;
+	if (r)
+		keeper_log(keeper, "error", "its state cannot be written");
 }
 
 void keeper_tell_policy(struct keeper *keeper, uint32_t version, const struct error *err)
@@ -179,6 +183,8 @@ static void start(struct keeper *keeper, const struct keeper_message *message)
 		set_phase(keeper, PHASE(ERROR), "the order to start is malformed");
 		return;
 	}
+	/* From here on it has run, whatever comes. */
+	keeper_report(keeper);
 	r = keeper_start_sandbox(keeper, &err);
 	if (!r)
 		r = uv_poll_init(&keeper->loop, &keeper->main, keeper->sandbox->launch.init_pidfd);
