@@ -76,7 +76,7 @@ PROGRAMS := $(BUILD)/bin/openshell
 
 $(BUILD)/bin/openshell: $(patsubst %.c,$(BUILD)/obj/%.o,$(CLI_SRC)) $(BUILD)/libopenshell.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(PROGRAM_LDLIBS)
+	$(CC) $(LDFLAGS) -o $@ $^ $(PROGRAM_LDLIBS) -larchive
 
 ifneq ($(wildcard userspace/supervisor/main.c),)
 PROGRAMS += $(BUILD)/bin/openshell-supervisor

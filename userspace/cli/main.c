@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/command.h"
 #include "cli/verb.h"
 #include "common/cleanup.h"
 
@@ -14,7 +15,6 @@ struct verb {
 
 static const struct verb verbs[] = {
 	{"run", NULL, verb_run, "run one command in a sandbox, no daemon needed"},
-	{"policy", "pol", verb_policy, "check or compile policy files"},
 	{"doctor", NULL, verb_doctor, "what this kernel and host can enforce"},
 };
 
@@ -24,7 +24,8 @@ static int usage(FILE *out)
 	      "Run AI agents in sandboxes that the kernel holds to a policy.\n\n",
 	      out);
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-		fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].help);
+		fprintf(out, "  %-11s %s\n", verbs[i].name, verbs[i].help);
+	command_list(out);
 	fputs("\n`openshell COMMAND --help` says more, `openshell --version` which version this "
 	      "is.\n",
 	      out);
@@ -43,6 +44,8 @@ static int complete_streams(void)
 
 int main(int argc, char **argv)
 {
+	int status;
+
 	if (complete_streams())
 		return EXIT_FAILED;
 	if (argc < 2)
@@ -57,6 +60,8 @@ int main(int argc, char **argv)
 		if (verbs[i].call && (!strcmp(argv[1], verbs[i].name) ||
 				      (verbs[i].alias && !strcmp(argv[1], verbs[i].alias))))
 			return verbs[i].call(argc - 1, argv + 1);
+	if (command_dispatch(argc, argv, &status))
+		return status;
 	fprintf(stderr, "openshell: unknown command '%s'; see openshell --help\n", argv[1]);
 	return EXIT_USAGE;
 }
