@@ -344,7 +344,7 @@ def once(host):
     host.api.StartSandbox(O.StartSandboxRequest(name="once"))
     ok(host.wait("once", READY) and runs() == 3, "but on request", host.get("once"))
     host.supervisor.kill()
-    for pid in processes(b"--keeper\x00"):
+    for pid in processes(host.supervisor.state.encode()):
         os.kill(pid, 9)
     attached = host.supervisor.attached()
     host.supervisor.start()

@@ -160,9 +160,6 @@ static int delete_all(struct client *client)
 
 	if (r)
 		return r;
-	if (response->n_sandboxes &&
-	    !output_confirm("Delete all sandboxes and their files?", client->call->o.yes))
-		r = command_fail(client->call, "not confirmed: give --yes");
 	for (size_t i = 0; !r && i < response->n_sandboxes; i++)
 		failed |= delete_one(client, response->sandboxes[i]->metadata->name);
 	protobuf_c_message_free_unpacked(&response->base, NULL);

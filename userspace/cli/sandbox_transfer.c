@@ -32,7 +32,7 @@ struct transfer {
 	int pipe[2];
 	pthread_t thread;
 	struct archive *archive;
-	const char *root, *into;
+	const char *root, *name, *into;
 	struct gitignore *ignore;
 	char problem[512];
 	unsigned long files;
@@ -140,7 +140,7 @@ static int walk(struct transfer *t, const char *path, const char *name, int dept
 static int walk_directory(struct transfer *t, const char *path, const char *name, int depth)
 {
 	_cleanup_closedir_ DIR *dir = opendir(path);
-	const char *relative = strlen(name) > 2 && !strncmp(name, "./", 2) ? name + 2 : "";
+	const char *relative = depth ? name + strlen(t->name) + 1 : "";
 	struct dirent *entry;
 	int r = 0;
 
@@ -169,7 +169,8 @@ static int walk_directory(struct transfer *t, const char *path, const char *name
 
 static int walk(struct transfer *t, const char *path, const char *name, int depth)
 {
-	const char *relative = !strncmp(name, "./", 2) ? name + 2 : name;
+	/* Below the root: what .gitignore files speak of. */
+	const char *relative = depth ? name + strlen(t->name) + 1 : name;
 	struct stat st;
 
 	if (depth > DEPTH_MAX || lstat(path, &st)) {
@@ -187,17 +188,32 @@ static int walk(struct transfer *t, const char *path, const char *name, int dept
 	return S_ISDIR(st.st_mode) ? walk_directory(t, path, name, depth) : 0;
 }
 
+/*
+ * What the root is called at the other end, as scp -r and cp -r have it: its own name, but for a
+ * path such as . or / that has none, whose contents alone are sent.
+ */
+static const char *root_name(char *root)
+{
+	size_t n = strlen(root);
+	const char *base;
+
+	while (n > 1 && root[n - 1] == '/')
+		root[--n] = 0;
+	base = strrchr(root, '/');
+	base = base ? base + 1 : root;
+	return *base && strcmp(base, "..") ? base : ".";
+}
+
 static void *upload_thread(void *arg)
 {
 	struct transfer *t = arg;
-	const char *base = strrchr(t->root, '/');
 	struct stat st;
 	int r;
 
 	if (stat(t->root, &st)) {
 		complain(t, "cannot read %s: %s", t->root, strerror(errno));
 	} else {
-		r = walk(t, t->root, S_ISDIR(st.st_mode) ? "." : base ? base + 1 : t->root, 0);
+		r = walk(t, t->root, t->name, 0);
 		if (r && !*t->problem)
 			complain(t, "cannot pack %s: %s", t->root,
 				 archive_error_string(t->archive) ? archive_error_string(t->archive)
@@ -222,13 +238,26 @@ static int show_end(struct transfer *t, const char *what)
 	return EXIT_DONE;
 }
 
+/*
+ * One file goes to the name that was given, unless that is a directory's; everything else goes
+ * into the directory, which is made. A tar that is not root's gives files to its own user.
+ */
+static const char unpack_directory[] = "mkdir -p -- \"$1\" && exec tar -xf - -C \"$1\"";
+static const char unpack_file[] =
+	"case $1 in */) mkdir -p -- \"$1\" || exit;; esac\n"
+	"[ -d \"$1\" ] && exec tar -xf - -C \"$1\"\n"
+	"d=$(dirname -- \"$1\") && mkdir -p -- \"$d\" && t=$(mktemp -d \"$d/.upload.XXXXXX\") || "
+	"exit\n"
+	"tar -xf - -C \"$t\" && mv -f -- \"$t/$2\" \"$1\"; r=$?; rm -rf -- \"$t\"; exit $r";
+
 static int run_upload(struct client *client, const char *sandbox_id, struct transfer *t,
 		      const char *remote)
 {
-	/* Made if it is missing; a tar that is not root's gives files to its own user. */
-	char *argv[] = {(char *)"sh", (char *)"-c",
-			(char *)"mkdir -p -- \"$1\" && exec tar -xf - -C \"$1\"", (char *)"sh",
-			(char *)remote};
+	struct stat st;
+	const char *unpack_script =
+		!stat(t->root, &st) && S_ISREG(st.st_mode) ? unpack_file : unpack_directory;
+	char *argv[] = {(char *)"sh", (char *)"-c",   (char *)unpack_script,
+			(char *)"sh", (char *)remote, (char *)t->name};
 	const struct remote_command command = {
 		.sandbox_id = sandbox_id,
 		.argv = argv,
@@ -286,6 +315,7 @@ int sandbox_upload(struct client *client, const char *sandbox_id, const char *te
 
 	if (r)
 		return r;
+	t.name = root_name(local);
 	t.root = local;
 	r = run_upload(client, sandbox_id, &t, colon && colon[1] ? colon + 1 : REMOTE_DEFAULT);
 	close_transfer(&t);
