@@ -21,5 +21,5 @@ int policy_file_load(const struct command_call *call, const char *file,
 			diag.items[i].message);
 	if (!r)
 		r = policy_to_wire(policy, ret_policy, &err);
-	return r ? command_fail(call, "%s", err.message) : EXIT_DONE;
+	return r ? command_fail(call, "%s: %s", file, err.message) : EXIT_DONE;
 }

@@ -7,8 +7,9 @@
 #include <string.h>
 #include <strings.h>
 
-#define LIST_MAX 1024 /* rules of a policy, endpoints or binaries of a rule, rules of an endpoint  \
-		       */
+#define LIST_MAX                                                                                   \
+	1024 /* rules of a policy, endpoints or binaries of a rule, rules of an endpoint           \
+	      */
 
 #define ENTRY	 Openshell__Sandbox__V1__SandboxPolicy__NetworkPoliciesEntry
 #define RULE	 Openshell__Sandbox__V1__NetworkPolicyRule
@@ -331,17 +332,58 @@ static int append_new(void *list, size_t *count, const ProtobufCMessage *message
 	return append(list, count, message, err);
 }
 
+/*
+ * An endpoint has either 'access' or 'rules' (policy.md 3): to say more than its access it needs
+ * the rules that mean the same.
+ */
+static int expand_access(ENDPOINT *endpoint, struct error *err)
+{
+	static const struct {
+		const char *access, *methods[7];
+	} meanings[] = {
+		{"read-only", {"GET", "HEAD", "OPTIONS"}},
+		{"read-write", {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH"}},
+		{"full", {"*"}},
+	};
+	int r = 0;
+
+	if (strcmp(endpoint->protocol, "rest") != 0)
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(meanings); i++) {
+		if (strcmp(endpoint->access, meanings[i].access) != 0)
+			continue;
+		for (const char *const *method = meanings[i].methods; !r && *method; method++) {
+			Openshell__Sandbox__V1__L7Allow allow =
+				OPENSHELL__SANDBOX__V1__L7_ALLOW__INIT;
+			Openshell__Sandbox__V1__L7Rule rule = OPENSHELL__SANDBOX__V1__L7_RULE__INIT;
+
+			allow.method = (char *)*method;
+			allow.path = (char *)"/**";
+			rule.allow = &allow;
+			r = append_new(&endpoint->rules, &endpoint->n_rules, &rule.base, err);
+		}
+		if (r)
+			return r;
+		free(endpoint->access);
+		endpoint->access = (char *)protobuf_c_empty_string;
+		return 0;
+	}
+	return 0;
+}
+
 static int add_to_endpoint(ENDPOINT *endpoint, const Openshell__V1__PolicyMergeOperation *op,
 			   struct error *err)
 {
-	int r = 0;
+	int r;
 
 	if (op->operation_case == OPENSHELL__V1__POLICY_MERGE_OPERATION__OPERATION_ADD_DENY_RULES) {
+		r = 0;
 		for (size_t i = 0; !r && i < op->add_deny_rules->n_deny_rules; i++)
 			r = append_new(&endpoint->deny_rules, &endpoint->n_deny_rules,
 				       &op->add_deny_rules->deny_rules[i]->base, err);
 		return r;
 	}
+	r = expand_access(endpoint, err);
 	for (size_t i = 0; !r && i < op->add_allow_rules->n_rules; i++)
 		r = append_new(&endpoint->rules, &endpoint->n_rules,
 			       &op->add_allow_rules->rules[i]->base, err);
