@@ -94,6 +94,10 @@ class Host:
             self.wait(name, wait)
         return made.metadata.id
 
+    def keepers(self, sandbox=""):
+        """The pids of our keepers, or of one sandbox's; their inits look the same."""
+        return every_process(os.path.join(self.supervisor.state, "sandboxes", sandbox).encode())
+
     def get(self, name):
         return self.api.GetSandbox(O.GetSandboxRequest(name=name)).sandbox
 
@@ -105,21 +109,20 @@ class Host:
 
     def run(self, sandbox, *command, stdin=b"", **more):
         """(exit code, output, errors) of a command; or (status, sentence, b"")."""
-        out = err = b""
-        code = None
+        out, err, code = [], [], None
         try:
             for e in self.api.ExecSandbox(O.ExecSandboxRequest(sandbox_id=sandbox, command=command, stdin=stdin,
                                                                **more)):
                 kind = e.WhichOneof("payload")
                 if kind == "stdout":
-                    out += e.stdout.data
+                    out.append(e.stdout.data)
                 elif kind == "stderr":
-                    err += e.stderr.data
+                    err.append(e.stderr.data)
                 else:
                     code = e.exit.exit_code
         except grpc.RpcError as e:
             return e.code().name, e.details(), b""
-        return code, out, err
+        return code, b"".join(out), b"".join(err)
 
     def shell(self, sandbox, text, **more):
         return self.run(sandbox, "/bin/sh", "-c", text, **more)
@@ -188,7 +191,7 @@ class Interaction:
         return self.code
 
 
-def processes(word):
+def every_process(word):
     """Those whose command line has the word: all of the machine's that we see."""
     found = []
     for pid in os.listdir("/proc"):
@@ -201,9 +204,22 @@ def processes(word):
     return found
 
 
+def processes(word):
+    """Those of them that are in sandboxes of ours: others may run this beside us."""
+    found = []
+    for pid in every_process(word):
+        try:
+            with open(f"/proc/{pid}/cgroup", encoding="ascii") as f:
+                if os.path.basename(os.environ["NAMES_CGROUP"]) in f.read():
+                    found.append(pid)
+        except OSError:
+            pass
+    return found
+
+
 def prepare():
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     return tempfile.mkdtemp(dir=os.environ["NAMES_DIR"])
 
 
-__all__ = ["Host", "Supervisor", "policy", "processes", "prepare", "time"]
+__all__ = ["Host", "Supervisor", "every_process", "policy", "processes", "prepare", "time"]

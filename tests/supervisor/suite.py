@@ -303,6 +303,52 @@ def outliving(host, sid):
     ok(processes(b"sleep\x001000\x00") == mains and host.phase("first") == READY, "five restarts later it still runs")
 
 
+def busybox(directory):
+    os.makedirs(os.path.join(directory, "bin"))
+    subprocess.run(["cp", "/bin/busybox", os.path.join(directory, "bin")], check=True)
+    for name in ("sh", "cat", "ls", "id", "echo", "touch", "grep", "sleep", "mount", "wc"):
+        os.symlink("busybox", os.path.join(directory, "bin", name))
+    os.mkdir(os.path.join(directory, "etc"))
+    with open(os.path.join(directory, "etc/os-release"), "w", encoding="ascii") as f:
+        f.write("NAME=image\n")
+    return directory
+
+
+def images(host):
+    root = busybox(os.path.join(host.directory, "image"))
+    allowed = policy()
+    del allowed.filesystem.read_only[:]
+    allowed.filesystem.read_only.extend(["/bin", "/etc", "/proc"])
+    sid = host.create("image", "sleep", "1000", policy=allowed, template=O.SandboxTemplate(image=root))
+    ok(host.phase("image") == READY, "a directory is a sandbox's root", host.get("image"))
+    got = host.shell(sid, "cat /etc/os-release; pwd; echo $SHELL; grep -c localhost /etc/hosts")
+    ok(got == (0, b"NAME=image\n/sandbox\n/bin/sh\n2\n", b""), "with its own files, and the sandbox's", got)
+    got = host.shell(sid, "echo mine > /sandbox/mine && cat /sandbox/mine; echo t > /tmp/t && cat /tmp/t; echo x > /etc/x; "
+                     "echo x > /bin/busybox; echo to >/dev/null && echo null")
+    ok(got[0] == 0 and got[1] == b"mine\nt\nnull\n", "its own directories are writable, the image is not", got)
+    ok(not os.path.exists(os.path.join(root, "etc/x")) and os.listdir(os.path.join(root, "tmp")) == [], "nothing was "
+       "written into it")
+    got = host.shell(sid, "cat /proc/self/mountinfo")
+    own = ("/", "/sandbox", "/dev", "/dev/shm", "/dev/pts", "/dev/mqueue", "/dev/hugepages", "/proc", "/tmp", "/var",
+           "/var/tmp", "/bin", "/etc", "/etc/hosts")
+    foreign = [line for line in got[1].decode().splitlines() if line.split()[4] not in own]
+    ok(got[0] == 0 and not foreign, "no mount of the host but its /dev is there", foreign)
+    got = host.run(sid, os.path.realpath(sys.executable), "-c", "1")
+    ok(got[0] in ("INVALID_ARGUMENT", 127), "no program of the host is there", got)
+    host.api.StopSandbox(O.StopSandboxRequest(name="image"))
+    host.wait("image", STOPPED)
+    host.api.StartSandbox(O.StartSandboxRequest(name="image"))
+    ok(host.wait("image", READY) and host.shell(sid, "cat /sandbox/mine")[1] == b"mine\n", "its files stay when it stops",
+       host.get("image"))
+    host.api.DeleteSandbox(O.DeleteSandboxRequest(name="image"))
+    for name, image, words in (("gone", "/no/such/directory", "cannot find"), ("root", "/", "host's root"),
+                               ("tmp", "/tmp", "only root may write")):
+        host.create(name, "true", wait=ERROR, template=O.SandboxTemplate(image=image))
+        message = host.get(name).status.conditions[0].message
+        ok(words in message, f"an image that is none, {image}, is told", message)
+        host.api.DeleteSandbox(O.DeleteSandboxRequest(name=name))
+
+
 def restart(host):
     attached = host.supervisor.attached()
     host.supervisor.kill()
@@ -323,7 +369,7 @@ def once(host):
     ok(s.phase == ERROR and s.exit_code == 6 and runs() == 1, "what has ended stays so when the supervisor restarts", s)
     i = host.interact(sid, attach_main=True)
     ok(i.wait() == 6, "and how it ended can be had", (i.code, i.error))
-    for pid in processes(b"--keeper\x00" + sid.encode()):
+    for pid in host.keepers(sid):
         os.kill(pid, 9)
     restart(host)
     time.sleep(0.3)
@@ -333,7 +379,7 @@ def once(host):
     open(host.supervisor.files(sid, "files", "wait"), "w").close()
     host.api.StartSandbox(O.StartSandboxRequest(name="once"))
     ok(host.wait("once", READY) and runs() == 2, "it is started when somebody asks for that", host.get("once"))
-    keepers = processes(b"--keeper\x00" + sid.encode())
+    keepers = host.keepers(sid)
     for pid in keepers:
         os.kill(pid, 9)
     ok(host.wait("once", ERROR), "a keeper that is killed is told of", host.get("once"))
@@ -344,7 +390,7 @@ def once(host):
     host.api.StartSandbox(O.StartSandboxRequest(name="once"))
     ok(host.wait("once", READY) and runs() == 3, "but on request", host.get("once"))
     host.supervisor.kill()
-    for pid in processes(host.supervisor.state.encode()):
+    for pid in host.keepers():
         os.kill(pid, 9)
     attached = host.supervisor.attached()
     host.supervisor.start()
@@ -392,14 +438,14 @@ def storm(host):
        (len(running), os.listdir(os.path.join(host.supervisor.state, "sandboxes"))))
     for n in left:
         host.api.DeleteSandbox(O.DeleteSandboxRequest(name=n))
-    ok(eventually(lambda: len(processes(b"--keeper\x00")) <= 2), "they go as well", processes(b"--keeper\x00"))
+    ok(eventually(lambda: len(host.keepers()) <= 2), "they go as well", host.keepers())
 
 
 def stopping(host, sid):
     before = host.get("first").status.main_process_instance_id
     host.api.StopSandbox(O.StopSandboxRequest(name="first"))
     ok(host.wait("first", STOPPED), "a sandbox is stopped", host.get("first"))
-    ok(eventually(lambda: not os.path.exists(group(sid))) and not processes(b"--keeper\x00" + sid.encode()),
+    ok(eventually(lambda: not os.path.exists(group(sid))) and not host.keepers(sid),
        "nothing of it runs")
     ok(os.path.exists(host.supervisor.files(sid, "files", "kept")), "its files stay")
     attached = host.supervisor.attached()
@@ -432,7 +478,7 @@ def deleting(host, sid):
     ok(not os.path.exists(host.supervisor.files(sid)), "its directory is gone")
     ok(eventually(lambda: not os.listdir(os.path.join(host.supervisor.state, "trash"))), "and so is all that was in it",
        host.supervisor.text()[-500:])
-    ok(eventually(lambda: not os.path.exists(group(sid)) and not processes(sid.encode())), "as are its cgroup and keeper")
+    ok(eventually(lambda: not os.path.exists(group(sid)) and not host.keepers(sid)), "as are its cgroup and keeper")
     ok(not os.path.exists(f"/run/openshell/keepers/{sid}"), "and the keeper's socket")
     ok(os.path.exists("/etc/passwd"), "what its links pointed to is there")
 
@@ -453,19 +499,20 @@ def main():
         connections(host, sid)
         updates(host, sid)
         credentials(host)
+        images(host)
         outliving(host, sid)
         stopping(host, sid)
         once(host)
         storm(host)
         deleting(host, sid)
-        ok(eventually(lambda: not processes(b"--keeper\x00")), "no keeper is left")
+        ok(eventually(lambda: not host.keepers()), "no keeper is left")
         codes = host.end()
         ok(codes == (0, 0), "both end as they were asked to", (codes, host.supervisor.text()[-500:]))
     finally:
         server.close()
         if host.supervisor.process.poll() is None:
             host.supervisor.kill()
-        for pid in processes(host.supervisor.state.encode()):
+        for pid in host.keepers():
             os.kill(pid, 9)
         if host.gateway.process.poll() is None:
             host.gateway.kill()

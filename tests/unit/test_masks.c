@@ -109,6 +109,8 @@ static const char *op_word(enum mount_op op)
 		return "pin";
 	case MOUNT_OP_SYMLINK:
 		return "link";
+	case MOUNT_OP_ROOT:
+		return "root";
 	}
 	return "?";
 }
@@ -128,7 +130,11 @@ static void assert_plan(struct masks_spec *spec, const char *expected)
 
 		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s %s", i ? ", " : "",
 					op_word(step->op), step->target);
-		if (step->content)
+		/* What is shown again is what the root had there. */
+		if (step->op == MOUNT_OP_BIND_HOST) {
+			assert_memory_equal(step->content, root, strlen(root));
+			assert_string_equal(step->content + strlen(root), step->target);
+		} else if (step->content)
 			len += (size_t)snprintf(text + len, sizeof(text) - len, " -> %s",
 						step->content);
 	}

@@ -5,6 +5,7 @@
 #include "common/cleanup.h"
 #include "common/policy_proxied.h"
 #include "common/rights.h"
+#include "supervisor/masks_path.h"
 #include "supervisor/trust.h"
 
 #include <fcntl.h>
@@ -83,8 +84,10 @@ static bool is_denied(const Openshell__Compiled__V1__CompiledPolicy *policy, con
 	return false;
 }
 
-int agent_trust_prepare(const Openshell__Compiled__V1__CompiledPolicy *policy, struct error *err)
+int agent_trust_prepare(const char *root, const Openshell__Compiled__V1__CompiledPolicy *policy,
+			struct error *err)
 {
+	char path[PATH_MAX];
 	struct stat st;
 
 	if (is_denied(policy, AGENT_TRUST_DIR))
@@ -94,26 +97,30 @@ int agent_trust_prepare(const Openshell__Compiled__V1__CompiledPolicy *policy, s
 			"the CA for them in " AGENT_TRUST_DIR
 			", which filesystem_policy.deny takes away: leave that out, since "
 			"what is not listed is out of reach anyway");
-	if (mkdir(AGENT_TRUST_DIR, 0755) < 0 && errno != EEXIST)
-		return error_set(err, -errno, "cannot make %s: %s", AGENT_TRUST_DIR,
-				 strerror(errno));
-	if (lstat(AGENT_TRUST_DIR, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid)
-		return error_set(err, -ENOTDIR, "%s is not a directory of root's", AGENT_TRUST_DIR);
+	snprintf(path, sizeof(path), "%s%s", root, AGENT_TRUST_DIR);
+	if (mkdir(path, 0755) < 0 && errno != EEXIST)
+		return error_set(err, -errno, "cannot make %s: %s", path, strerror(errno));
+	if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid)
+		return error_set(err, -ENOTDIR, "%s is not a directory of root's", path);
 	return 0;
 }
 
 /* Over the system's own bundles, which may have several names. */
-static int plan_system(const char *bundle, const Openshell__Compiled__V1__CompiledPolicy *policy,
+static int plan_system(const char *root, const char *bundle,
+		       const Openshell__Compiled__V1__CompiledPolicy *policy,
 		       struct mount_plan *plan)
 {
 	int r = 0;
 
 	for (size_t i = 0; !r && trust_bundles[i]; i++) {
-		_cleanup_free_ char *target = realpath(trust_bundles[i], NULL);
+		_cleanup_free_ char *target = NULL;
+		char full[2 * PATH_MAX];
 		bool known = false;
 		struct stat st;
 
-		if (!target || stat(target, &st) < 0 || !S_ISREG(st.st_mode) ||
+		if (masks_path_resolve(root, trust_bundles[i], NULL, &target) ||
+		    snprintf(full, sizeof(full), "%s%s", root, target) < 0 ||
+		    lstat(full, &st) < 0 || !S_ISREG(st.st_mode) ||
 		    is_denied(policy, trust_bundles[i]) || is_denied(policy, target))
 			continue;
 		for (size_t j = 0; j < plan->len; j++)
@@ -129,7 +136,7 @@ static int plan_system(const char *bundle, const Openshell__Compiled__V1__Compil
 	return r;
 }
 
-int agent_trust_plan(const struct worker_ca *ca, const char *host,
+int agent_trust_plan(const char *root, const struct worker_ca *ca, const char *host,
 		     const Openshell__Compiled__V1__CompiledPolicy *policy, struct mount_plan *plan,
 		     struct error *err)
 {
@@ -151,7 +158,7 @@ int agent_trust_plan(const struct worker_ca *ca, const char *host,
 		r = mount_plan_add(plan, &(struct mount_step){.op = MOUNT_OP_READ_ONLY,
 							      .target = (char *)AGENT_TRUST_DIR});
 	if (!r)
-		r = plan_system(bundle, policy, plan);
+		r = plan_system(root, bundle, policy, plan);
 	return r ? error_set(err, r, "the mount plan is too long") : 0;
 }
 

@@ -30,16 +30,18 @@ extern const struct agent_trust_variable {
 } agent_trust_variables[];
 
 /*
- * On the host: something has to be there to mount on. It stays, empty, for the next sandbox.
+ * On the host, or in @root ("" = the host's): something has to be there to mount on. It stays,
+ * empty, for the next sandbox.
  * -EINVAL: @policy denies the place.
  */
-int agent_trust_prepare(const Openshell__Compiled__V1__CompiledPolicy *policy, struct error *err);
+int agent_trust_prepare(const char *root, const Openshell__Compiled__V1__CompiledPolicy *policy,
+			struct error *err);
 
 /*
  * Add the steps to a @plan in which AGENT_TRUST_DIR is a tmpfs of the sandbox's own. @host: the
  * host's bundle, PEM. What @policy denies is not shown again by this.
  */
-int agent_trust_plan(const struct worker_ca *ca, const char *host,
+int agent_trust_plan(const char *root, const struct worker_ca *ca, const char *host,
 		     const Openshell__Compiled__V1__CompiledPolicy *policy, struct mount_plan *plan,
 		     struct error *err);
 

@@ -17,7 +17,9 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
-#define SWEEP_MS 10000
+#define SWEEP_MS     10000
+#define LOCK_TRIES   100
+#define LOCK_WAIT_US 20000
 
 /* What died without cleaning up. */
 static void on_sweep(uv_timer_t *timer)
@@ -72,12 +74,16 @@ static int take_lock(struct daemon *daemon, int *ret_lock, struct error *err)
 {
 	char path[PATH_MAX];
 	_cleanup_close_ int fd = -1;
+	int r = -1;
 
 	snprintf(path, sizeof(path), "%s/supervisor.lock", daemon->options->state_dir);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return error_set(err, -errno, "cannot open %s: %s", path, strerror(errno));
-	if (flock(fd, LOCK_EX | LOCK_NB))
+	/* One that was killed while it started a keeper: that has the lock until it executes. */
+	for (int i = 0; i < LOCK_TRIES && (r = flock(fd, LOCK_EX | LOCK_NB)); i++)
+		usleep(LOCK_WAIT_US);
+	if (r)
 		return error_set(err, -EBUSY,
 				 "another openshell-supervisor uses %s: end it, or give another "
 				 "--state-dir",

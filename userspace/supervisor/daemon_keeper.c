@@ -73,6 +73,10 @@ static void on_exit_of_keeper(uv_process_t *process, int64_t status, int signal_
 
 	if (sandbox && sandbox->process == process)
 		sandbox->process = NULL;
+	if (status || signal_number)
+		fprintf(stderr, "openshell-supervisor: keeper %d ended by %s %d\n", process->pid,
+			signal_number ? "signal" : "status",
+			signal_number ? signal_number : (int)status);
 	uv_close((uv_handle_t *)process, process_closed);
 }
 

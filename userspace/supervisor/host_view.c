@@ -4,6 +4,7 @@
 #include "common/baseline.h"
 #include "common/cleanup.h"
 #include "supervisor/masks.h"
+#include "supervisor/masks_path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -59,12 +60,13 @@ static const char *exec_deny_path(const char *pattern, char *buf, size_t size)
 }
 
 /* Without the file a C library asks 127.0.0.1, which is answered as well. */
-static int plan_resolver(struct mount_plan *plan)
+static int plan_resolver(const char *root, struct mount_plan *plan)
 {
-	_cleanup_free_ char *target = realpath("/etc/resolv.conf", NULL);
+	_cleanup_free_ char *target = NULL;
+	int r = masks_path_resolve(root, "/etc/resolv.conf", NULL, &target);
 
-	if (!target)
-		return errno == ENOMEM ? -ENOMEM : 0;
+	if (r)
+		return r == -ENOMEM ? r : 0;
 	return mount_plan_add(plan, &(struct mount_step){.op = MOUNT_OP_CONTENT,
 							 .target = target,
 							 .content = (char *)resolv_conf});
@@ -117,6 +119,7 @@ int host_view_plan(const struct host_view_spec *view, struct mount_plan *plan, s
 		deny[i] = exec_deny_path(policy->exec->deny[i], deny_text + i * 4096, 4096);
 	spec.path_len = n;
 	spec.workdir = workdir;
+	spec.root = view->root;
 	spec.exec_deny_len = denies;
 	spec.writable_no_exec = policy->exec && !policy->exec->allow_writable;
 	r = masks_plan(&spec, plan, err);
@@ -129,7 +132,7 @@ int host_view_plan(const struct host_view_spec *view, struct mount_plan *plan, s
 						      .target = (char *)"/etc/hosts",
 						      .content = hosts});
 	if (!r && view->names)
-		r = plan_resolver(plan);
+		r = plan_resolver(view->root ? view->root : "", plan);
 	return r ? error_set(err, r, "the mount plan is too long") : 0;
 }
 

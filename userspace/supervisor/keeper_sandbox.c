@@ -6,8 +6,10 @@
 #include "common/inference.h"
 #include "common/rpc.h"
 #include "supervisor/agent_trust.h"
+#include "supervisor/rootfs.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -34,6 +36,12 @@ static int unpack_policy(const Openshell__Node__V1__Policy *policy,
 	return *ret_policy ? 0 : error_set(err, -EBADMSG, "the compiled policy is malformed");
 }
 
+/* What the host's account says is about the host's programs. */
+static const char *shell_of(const struct keeper *keeper)
+{
+	return *keeper->assign->image ? "/bin/sh" : keeper->identity.shell;
+}
+
 static int set_basics(const struct keeper *keeper, struct environment *environment,
 		      struct error *err)
 {
@@ -42,7 +50,7 @@ static int set_basics(const struct keeper *keeper, struct environment *environme
 	} basics[] = {
 		{"PATH", PATH_VARIABLE},
 		{"HOME", SANDBOX_HOME},
-		{"SHELL", keeper->identity.shell},
+		{"SHELL", shell_of(keeper)},
 		{"USER", keeper->identity.name},
 		{"LOGNAME", keeper->identity.name},
 		{"LANG", "C.UTF-8"},
@@ -128,13 +136,28 @@ static int parse_limits(const Openshell__Node__V1__Assign *assign, struct limits
 	return r;
 }
 
+/* @ret_root: PATH_MAX. */
+static int prepare_root(const char *image, char *ret_root, struct error *err)
+{
+	if (*image != '/')
+		return error_set(err, -EOPNOTSUPP,
+				 "'%.200s' is no directory: this supervisor has no other images",
+				 image);
+	if (!realpath(image, ret_root))
+		return error_set(err, -errno, "cannot find the image's directory %.200s: %s", image,
+				 strerror(errno));
+	if (!strcmp(ret_root, "/"))
+		return error_set(err, -EINVAL, "the host's root is no image: leave the image out");
+	return rootfs_prepare(ret_root, err);
+}
+
 static int launch_sandbox(struct keeper *keeper, struct error *err)
 {
 	const Openshell__Node__V1__Assign *assign = keeper->assign;
 	const Openshell__Node__V1__Credentials *credentials = assign->credentials;
-	char *shell[] = {keeper->identity.shell, (char *)"-l", NULL};
+	char *shell[] = {(char *)shell_of(keeper), (char *)"-l", NULL};
 	_cleanup_free_ char **argv = calloc(assign->n_command + 1, sizeof(*argv));
-	char home[4096];
+	char home[4096], root[PATH_MAX];
 	struct sandbox_spec spec = {
 		.id = keeper->id,
 		.name = assign->name,
@@ -158,10 +181,11 @@ static int launch_sandbox(struct keeper *keeper, struct error *err)
 		return error_set(err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < assign->n_command; i++)
 		argv[i] = assign->command[i];
-	if (*assign->image)
-		return error_set(err, -EOPNOTSUPP,
-				 "this supervisor has no roots of images yet: leave the image out");
-	r = prepare_home(keeper, home, sizeof(home), err);
+	r = *assign->image ? prepare_root(assign->image, root, err) : 0;
+	if (!r && *assign->image)
+		spec.root = root;
+	if (!r)
+		r = prepare_home(keeper, home, sizeof(home), err);
 	if (!r)
 		r = parse_limits(assign, &spec.limits, err);
 	if (!r)

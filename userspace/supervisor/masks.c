@@ -96,6 +96,22 @@ static int add_step(struct masks *m, enum mount_op op, const char *target, const
 	return mount_plan_add(m->plan, &step);
 }
 
+/* Where a path of the sandbox is found: its /dev is the host's in any case. */
+static const char *root_of(const struct masks *m, const char *path)
+{
+	return rights_path_below(path, "/dev") ? "" : m->root;
+}
+
+/* What was there before any step. */
+static int add_host(struct masks *m, const char *path)
+{
+	_cleanup_free_ char *full = NULL;
+
+	if (asprintf(&full, "%s%s", root_of(m, path), path) < 0)
+		return -ENOMEM;
+	return add_step(m, MOUNT_OP_BIND_HOST, path, strcmp(full, path) ? full : NULL, NULL);
+}
+
 /* Something nobody listed, which its owner may remove before the mount is made. */
 static int add_mask(struct masks *m, const char *target)
 {
@@ -148,7 +164,8 @@ static int add_listed(struct masks *m, struct error *err)
 	for (size_t i = 0; i < m->spec->path_len; i++) {
 		const struct masks_path *listed = &m->spec->path[i];
 		char *path;
-		int r = masks_path_resolve(m->root, listed->path, &m->links, &path);
+		int r = masks_path_resolve(root_of(m, listed->path), listed->path, &m->links,
+					   &path);
 
 		if (r == -ENOENT || r == -ENOTDIR)
 			continue;
@@ -296,7 +313,7 @@ static int plan_node(struct masks *m, struct node *node, enum state above, bool 
 		mounted = above == STATE_ABSENT || (writable && above == STATE_READ_ONLY) ||
 			  (!writable && no_exec);
 		if (mounted)
-			r = add_step(m, MOUNT_OP_BIND_HOST, node->path, NULL, NULL);
+			r = add_host(m, node->path);
 		break;
 	}
 	if (r < 0 || m->spec->bpf_lsm)
@@ -428,10 +445,10 @@ static int plan_sockets(struct masks *m, struct error *err)
 		if (!bound || bound[-1] != ' ')
 			continue;
 		bound[strcspn(bound, "\n")] = '\0';
-		r = masks_path_resolve(m->root, bound, NULL, &path);
+		r = masks_path_resolve(root_of(m, bound), bound, NULL, &path);
 		if (r == -ENOENT || r == -ENOTDIR || r == -EACCES)
 			continue;
-		if (r == 0 && asprintf(&full, "%s%s", m->root, path) < 0)
+		if (r == 0 && asprintf(&full, "%s%s", root_of(m, bound), path) < 0)
 			r = -ENOMEM;
 		if (r == 0 && (lstat(full, &st) < 0 || !S_ISSOCK(st.st_mode) || !is_there(m, path)))
 			continue;

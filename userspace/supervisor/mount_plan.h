@@ -22,13 +22,16 @@ enum mount_op {
 	MOUNT_OP_NO_EXEC,   /* `target` and every mount that is below it by now, but noexec */
 	MOUNT_OP_PIN,	    /* `target` on itself: nobody inside can move or remove it */
 	MOUNT_OP_SYMLINK,   /* a symbolic link with the text `content`, in a tmpfs of this plan */
+	MOUNT_OP_ROOT,	    /* the host's directory `content`, read-only and without what is mounted
+			     * below it, is the root `target`, "/"; /dev in it is the host's. Nothing
+			     * else of the host is there any more. Only as the first step. */
 };
 
 struct mount_step {
 	enum mount_op op;
 	char *target;	 /* absolute path, symlinks already resolved */
-	char *content;	 /* MOUNT_OP_CONTENT, MOUNT_OP_SYMLINK; MOUNT_OP_BIND_HOST: the host's path
-			    that is shown, NULL = `target` */
+	char *content;	 /* MOUNT_OP_CONTENT, MOUNT_OP_SYMLINK, MOUNT_OP_ROOT; MOUNT_OP_BIND_HOST:
+			    the host's path that is shown, NULL = `target` */
 	uint64_t size;	 /* MOUNT_OP_TMPFS: bytes */
 	uint32_t mode;	 /* MOUNT_OP_TMPFS: permission bits of its root */
 	bool may_vanish; /* MOUNT_OP_MASK of what its owner may remove first: nothing is left to

@@ -24,8 +24,9 @@ struct scratch {
 };
 
 struct execution {
-	int source[MOUNT_PLAN_MAX]; /* BIND_HOST: what was at the target before any step */
-	dev_t own[OWN_TMPFS_MAX];   /* tmpfs of ours, in which missing targets may be made */
+	/* BIND_HOST, ROOT: what was at the target before any step */
+	int source[MOUNT_PLAN_MAX];
+	dev_t own[OWN_TMPFS_MAX]; /* tmpfs of ours, in which missing targets may be made */
 	size_t own_len;
 	struct scratch scratch;
 };
@@ -52,6 +53,8 @@ static const char *step_verb(enum mount_op op)
 		return "hold the place of";
 	case MOUNT_OP_SYMLINK:
 		return "make the symbolic link";
+	case MOUNT_OP_ROOT:
+		return "change to the root";
 	}
 	return "mount";
 }
@@ -379,36 +382,84 @@ static int run_step(struct execution *x, const struct mount_plan *plan, size_t i
 		return step_pin(x, step);
 	case MOUNT_OP_SYMLINK:
 		return step_symlink(x, step);
+	case MOUNT_OP_ROOT:
+		return i ? -EINVAL : 0;
 	}
 	return -EINVAL;
 }
 
 static int open_sources(struct execution *x, const struct mount_plan *plan, struct error *err)
 {
-	bool scratch = false;
-
 	for (size_t i = 0; plan && i < plan->len; i++) {
 		const struct mount_step *step = &plan->step[i];
 
-		scratch |= step->op == MOUNT_OP_MASK || step->op == MOUNT_OP_CONTENT;
 		x->source[i] = -1;
-		if (step->op == MOUNT_OP_BIND_HOST) {
+		if (step->op == MOUNT_OP_BIND_HOST || step->op == MOUNT_OP_ROOT) {
 			const char *from = step->content ? step->content : step->target;
 			_cleanup_close_ int fd = open_path(AT_FDCWD, from, O_PATH);
 
-			x->source[i] = fd < 0 ? fd : clone_tree(fd, true);
+			x->source[i] = fd < 0 ? fd : clone_tree(fd, step->op == MOUNT_OP_BIND_HOST);
 			if (x->source[i] < 0)
 				return error_set(err, x->source[i], "cannot open the host's %s: %s",
 						 from, strerrordesc_np(-x->source[i]));
 		}
 	}
-	if (scratch) {
-		int r = scratch_open(&x->scratch);
+	return 0;
+}
 
-		if (r < 0)
-			return error_set(err, r, "cannot make a tmpfs for masks: %s",
-					 strerrordesc_np(-r));
-	}
+static int open_scratch(struct execution *x, const struct mount_plan *plan, struct error *err)
+{
+	bool wanted = false;
+	int r;
+
+	for (size_t i = 0; plan && i < plan->len; i++)
+		wanted |= plan->step[i].op == MOUNT_OP_MASK || plan->step[i].op == MOUNT_OP_CONTENT;
+	r = wanted ? scratch_open(&x->scratch) : 0;
+	return r < 0 ? error_set(err, r, "cannot make a tmpfs for masks: %s", strerrordesc_np(-r))
+		     : 0;
+}
+
+static int pivot(int root)
+{
+	_cleanup_close_ int target = open_path(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY);
+	int r = target < 0
+			? target
+			: set_attributes(root,
+					 MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+					 false);
+
+	/* It has to be mounted somewhere to become the root. */
+	if (r == 0)
+		r = attach(root, target);
+	if (r < 0)
+		return r;
+	/* The old root is put over the new one and taken off again, with all that is below it. */
+	if (fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
+	    umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+		return -errno;
+	return 0;
+}
+
+/* An image's directory as the root: what is mounted from here on is mounted there. */
+static int change_root(struct execution *x, const struct mount_plan *plan, struct error *err)
+{
+	_cleanup_close_ int host = -1, dev = -1, target = -1;
+	int r;
+
+	if (!plan || !plan->len || plan->step[0].op != MOUNT_OP_ROOT)
+		return 0;
+	host = open_path(AT_FDCWD, "/dev", O_PATH | O_DIRECTORY);
+	dev = host < 0 ? host : clone_tree(host, true);
+	r = dev < 0 ? dev : pivot(x->source[0]);
+	x->source[0] = safe_close(x->source[0]);
+	if (r < 0)
+		return error_set(err, r, "cannot make %s the sandbox's root: %s",
+				 plan->step[0].content, strerrordesc_np(-r));
+	target = open_path(AT_FDCWD, "/dev", O_PATH | O_DIRECTORY);
+	r = target < 0 ? target : attach(dev, target);
+	if (r < 0)
+		return error_set(err, r, "cannot put the host's /dev into %s: %s",
+				 plan->step[0].content, strerrordesc_np(-r));
 	return 0;
 }
 
@@ -438,6 +489,10 @@ int mounts_execute(const struct mount_plan *plan, struct error *err)
 		return error_set(err, -errno, "cannot make the sandbox's mounts private: %s",
 				 strerrordesc_np(errno));
 	r = open_sources(x, plan, err);
+	if (r == 0)
+		r = change_root(x, plan, err);
+	if (r == 0)
+		r = open_scratch(x, plan, err);
 	if (r < 0)
 		return r;
 	r = mount_proc(err);

@@ -172,6 +172,11 @@ static void on_ca_changed(void *arg)
 		sandbox->sink->problem(sandbox->sink->arg, r ? sentence : said);
 }
 
+static const char *root_of(const struct sandbox_spec *spec)
+{
+	return spec->root ? spec->root : "";
+}
+
 static int plan_view(const struct sandbox *sandbox, const struct sandbox_spec *spec,
 		     struct mount_plan *mounts, struct error *err)
 {
@@ -180,12 +185,18 @@ static int plan_view(const struct sandbox *sandbox, const struct sandbox_spec *s
 		.policy = spec->policy,
 		.workdir = spec->workdir,
 		.hostname = spec->id,
+		.root = spec->root,
 		.trust = trust ? AGENT_TRUST_DIR : NULL,
 		.lsm = sandbox->kernel->lsm,
 		.names = spec->audit || names_wanted(spec->policy),
 	};
-	int r = trust ? agent_trust_prepare(spec->policy, err) : 0;
+	int r = trust ? agent_trust_prepare(root_of(spec), spec->policy, err) : 0;
 
+	if (!r && spec->root &&
+	    mount_plan_add(mounts, &(struct mount_step){.op = MOUNT_OP_ROOT,
+							.target = (char *)"/",
+							.content = (char *)spec->root}))
+		r = error_set(err, -ENOMEM, "out of memory");
 	/* First: what else is planned about it is about what is mounted there. */
 	if (!r && spec->home &&
 	    mount_plan_add(mounts, &(struct mount_step){.op = MOUNT_OP_BIND_HOST,
@@ -215,7 +226,7 @@ static int plan_trust(struct sandbox *sandbox, const struct sandbox_spec *spec,
 	/* What the operator trusts beside the host's is for connections that nobody reads, too. */
 	if (asprintf(&bundle, "%s%s", sandbox->trust.host, sandbox->trust.extra) < 0)
 		return error_set(err, -ENOMEM, "out of memory");
-	r = agent_trust_plan(ca, bundle, spec->policy, mounts, err);
+	r = agent_trust_plan(root_of(spec), ca, bundle, spec->policy, mounts, err);
 	sandbox->ca_planned = !r;
 	if (!r && !sandbox->trust.host[0] && !sandbox->trust.extra[0] &&
 	    sentences_add(&sandbox->findings,

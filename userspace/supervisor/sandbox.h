@@ -30,6 +30,11 @@ struct sandbox_spec {
 	/* A directory of the host that is SANDBOX_HOME inside, writable whatever the policy says;
 	 * NULL = none. */
 	const char *home;
+	/*
+	 * A directory of the host that is the sandbox's root, read-only, no link in its path; see
+	 * rootfs_prepare(). NULL = the host's root.
+	 */
+	const char *root;
 	uid_t uid;
 	gid_t gid;
 	const gid_t *groups;
