@@ -128,7 +128,7 @@ $(BUILD)/fuzz/gen/%.o: $(BUILD)/gen/%.c
 	@mkdir -p $(@D)
 	$(CLANG) $(CPPFLAGS) $(FUZZFLAGS) -MMD -MP -c $< -o $@
 
-$(BUILD)/libopenshell-fuzz.a: $(call objects,fuzz,$(COMMON_SRC) $(SUPER_SRC) $(PROXY_SRC) $(GATEWAY_SRC))
+$(BUILD)/libopenshell-fuzz.a: $(call objects,fuzz,$(COMMON_SRC) $(SUPER_SRC) $(PROXY_SRC) $(GATEWAY_SRC) $(IMAGE_SRC))
 	rm -f $@ && $(AR) rcs $@ $^
 
 $(BUILD)/tests/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.o $(BUILD)/libopenshell-fuzz.a

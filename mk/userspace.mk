@@ -10,6 +10,7 @@ PROTO_H     := $(PROTO_C:.c=.h)
 COMMON_SRC  := $(wildcard userspace/common/*.c)
 SUPER_SRC   := $(filter-out %/main.c,$(wildcard userspace/supervisor/*.c))
 PROXY_SRC   := $(filter-out %/main.c,$(wildcard userspace/proxy/*.c))
+IMAGE_SRC   := $(filter-out %/main.c,$(wildcard userspace/image/*.c))
 GATEWAY_SRC := $(filter-out %/main.c,$(wildcard userspace/gateway/*.c))
 CLI_SRC     := $(wildcard userspace/cli/*.c)
 
@@ -54,10 +55,10 @@ $(BUILD)/san/gen/%.o: $(BUILD)/gen/%.c
 objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(2)) \
           $(patsubst $(BUILD)/gen/%.c,$(BUILD)/$(1)/gen/%.o,$(PROTO_C))
 
-$(BUILD)/libopenshell.a: $(call objects,obj,$(COMMON_SRC) $(SUPER_SRC) $(PROXY_SRC) $(GATEWAY_SRC))
+$(BUILD)/libopenshell.a: $(call objects,obj,$(COMMON_SRC) $(SUPER_SRC) $(PROXY_SRC) $(GATEWAY_SRC) $(IMAGE_SRC))
 	rm -f $@ && $(AR) rcs $@ $^
 
-$(BUILD)/libopenshell-san.a: $(call objects,san,$(COMMON_SRC) $(SUPER_SRC) $(PROXY_SRC) $(GATEWAY_SRC))
+$(BUILD)/libopenshell-san.a: $(call objects,san,$(COMMON_SRC) $(SUPER_SRC) $(PROXY_SRC) $(GATEWAY_SRC) $(IMAGE_SRC))
 	rm -f $@ && $(AR) rcs $@ $^
 
 # Linked into the programs where the archive is there: a start is short, and loading and relocating
@@ -103,5 +104,11 @@ $(BUILD)/bin/openshell-proxy: $(BUILD)/obj/userspace/proxy/main.o $(BUILD)/libop
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(PROXY_LDLIBS)
 endif
+
+# What reads images that others made, in a process of its own.
+PROGRAMS += $(BUILD)/bin/openshell-image
+$(BUILD)/bin/openshell-image: $(BUILD)/obj/userspace/image/main.o $(BUILD)/libopenshell.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ -larchive -ljansson -lcrypto -lcap
 
 -include $(shell find $(BUILD)/obj $(BUILD)/san -name '*.d' 2>/dev/null)

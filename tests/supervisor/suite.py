@@ -4,6 +4,8 @@
 outlive it, are updated in place, stop with their files and go without a trace. Prints TAP."""
 
 import glob
+import hashlib
+import json
 import os
 import socket
 import subprocess
@@ -314,6 +316,26 @@ def busybox(directory):
     return directory
 
 
+def oci(layout, directory):
+    """An OCI layout with one layer, tagged latest."""
+    blobs = os.path.join(layout, "blobs/sha256")
+    os.makedirs(blobs)
+
+    def blob(data, kind, **more):
+        digest = hashlib.sha256(data).hexdigest()
+        with open(os.path.join(blobs, digest), "wb") as f:
+            f.write(data)
+        return {"mediaType": kind, "digest": "sha256:" + digest, "size": len(data), **more}
+    layer = subprocess.run(["tar", "-C", directory, "-cz", "."], stdout=subprocess.PIPE, check=True).stdout
+    prefix = "application/vnd.oci.image."
+    manifest = json.dumps({"schemaVersion": 2, "config": blob(b"{}", prefix + "config.v1+json"),
+                           "layers": [blob(layer, prefix + "layer.v1.tar+gzip")]}).encode()
+    with open(os.path.join(layout, "index.json"), "w", encoding="ascii") as f:
+        json.dump({"schemaVersion": 2, "manifests": [blob(manifest, prefix + "manifest.v1+json", annotations={
+            "org.opencontainers.image.ref.name": "latest"})]}, f)
+    return layout
+
+
 def images(host):
     root = busybox(os.path.join(host.directory, "image"))
     allowed = policy()
@@ -341,7 +363,18 @@ def images(host):
     ok(host.wait("image", READY) and host.shell(sid, "cat /sandbox/mine")[1] == b"mine\n", "its files stay when it stops",
        host.get("image"))
     host.api.DeleteSandbox(O.DeleteSandboxRequest(name="image"))
-    for name, image, words in (("gone", "/no/such/directory", "cannot find"), ("root", "/", "host's root"),
+    # The same as an OCI layout, which two want at once.
+    layout = oci(os.path.join(host.directory, "layout"), busybox(os.path.join(host.directory, "packed")))
+    ids = [host.create(name, "sleep", "1000", policy=allowed, wait=None, template=O.SandboxTemplate(
+        image=f"oci:{layout}{tag}")) for name, tag in (("oci1", ""), ("oci2", ":latest"))]
+    ok(host.wait("oci1", READY) and host.wait("oci2", READY), "an OCI layout is one", host.get("oci1"))
+    got = [host.shell(i, "cat /etc/os-release; id -u") for i in ids]
+    ok(all(g[0] == 0 and g[1].startswith(b"NAME=image\n") for g in got), "for both", got)
+    kept = [n for n in os.listdir(os.path.join(host.supervisor.state, "images"))]
+    ok(len(kept) == 1 and len(kept[0]) == 64, "it is put on the host once", kept)
+    for name in ("oci1", "oci2"):
+        host.api.DeleteSandbox(O.DeleteSandboxRequest(name=name))
+    for name, image, words in (("layout", f"oci:{layout}:other", "no image 'other'"), ("gone", "/no/such/directory", "cannot find"), ("root", "/", "host's root"),
                                ("tmp", "/tmp", "only root may write")):
         host.create(name, "true", wait=ERROR, template=O.SandboxTemplate(image=image))
         message = host.get(name).status.conditions[0].message

@@ -6,7 +6,7 @@
 #include "common/inference.h"
 #include "common/rpc.h"
 #include "supervisor/agent_trust.h"
-#include "supervisor/rootfs.h"
+#include "supervisor/image.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -136,19 +136,17 @@ static int parse_limits(const Openshell__Node__V1__Assign *assign, struct limits
 	return r;
 }
 
-/* @ret_root: PATH_MAX. */
-static int prepare_root(const char *image, char *ret_root, struct error *err)
+static int prepare_root(const struct keeper *keeper, char ret_root[static PATH_MAX],
+			struct error *err)
 {
-	if (*image != '/')
-		return error_set(err, -EOPNOTSUPP,
-				 "'%.200s' is no directory: this supervisor has no other images",
-				 image);
-	if (!realpath(image, ret_root))
-		return error_set(err, -errno, "cannot find the image's directory %.200s: %s", image,
-				 strerror(errno));
-	if (!strcmp(ret_root, "/"))
-		return error_set(err, -EINVAL, "the host's root is no image: leave the image out");
-	return rootfs_prepare(ret_root, err);
+	char above[PATH_MAX], images[PATH_MAX];
+
+	/* Beside `sandboxes`, where each has its directory. */
+	snprintf(above, sizeof(above), "%s/../..", keeper->directory);
+	if (!realpath(above, images) || strlen(images) + sizeof("/images") > sizeof(images))
+		return error_set(err, -ENOENT, "cannot find the place for images: %s", above);
+	strcat(images, "/images");
+	return image_root(keeper->assign->image, images, ret_root, err);
 }
 
 static int launch_sandbox(struct keeper *keeper, struct error *err)
@@ -181,7 +179,7 @@ static int launch_sandbox(struct keeper *keeper, struct error *err)
 		return error_set(err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < assign->n_command; i++)
 		argv[i] = assign->command[i];
-	r = *assign->image ? prepare_root(assign->image, root, err) : 0;
+	r = *assign->image ? prepare_root(keeper, root, err) : 0;
 	if (!r && *assign->image)
 		spec.root = root;
 	if (!r)
