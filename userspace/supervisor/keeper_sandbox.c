@@ -139,14 +139,14 @@ static int parse_limits(const Openshell__Node__V1__Assign *assign, struct limits
 static int prepare_root(const struct keeper *keeper, char ret_root[static PATH_MAX],
 			struct error *err)
 {
-	char above[PATH_MAX], images[PATH_MAX];
+	char above[PATH_MAX], path[PATH_MAX];
 
 	/* Beside `sandboxes`, where each has its directory. */
-	snprintf(above, sizeof(above), "%s/../..", keeper->directory);
-	if (!realpath(above, images) || strlen(images) + sizeof("/images") > sizeof(images))
-		return error_set(err, -ENOENT, "cannot find the place for images: %s", above);
-	strcat(images, "/images");
-	return image_root(keeper->assign->image, images, ret_root, err);
+	snprintf(path, sizeof(path), "%s/../..", keeper->directory);
+	if (!realpath(path, above) ||
+	    (size_t)snprintf(path, sizeof(path), "%s/images", above) >= sizeof(path))
+		return error_set(err, -ENOENT, "cannot find the place for images: %s", path);
+	return image_root(keeper->assign->image, path, ret_root, err);
 }
 
 static int launch_sandbox(struct keeper *keeper, struct error *err)
