@@ -390,6 +390,8 @@ def settings():
     ok(r.code == 0, "settings get", r)
     r = run("settings", "set", "main", "--key", "log_level", "--value", "debug")
     ok(r.code == 0 or "log_level" in r.err, "settings set answers", r)
+    r = run("settings", "get", "--global")
+    ok(r.code == 0, "settings get --global", r)
     r = run("settings", "set", "main", "--key", "no_such_setting", "--value", "1")
     ok(r.code == 1 and "no_such_setting" in r.err, "a setting that does not exist", r)
 

@@ -134,6 +134,10 @@ static int delete (struct command_call *call)
 	return change(call, NULL);
 }
 
+static const struct option_row get_rows[] = {
+	ROW_FLAG("global", 0, global, "those for all sandboxes"),
+};
+
 static const struct option_row rows[] = {
 	ROW_STRING("key", 0, key, "KEY", "which setting"),
 	ROW_STRING("value", 0, value, "VALUE", "its value"),
@@ -142,7 +146,7 @@ static const struct option_row rows[] = {
 };
 
 const struct command setting_commands[] = {
-	{"settings", "get", "[NAME]", 0, 1, get, "print settings", NO_ROWS},
+	{"settings", "get", "NAME|--global", 0, 1, get, "print settings", ROWS(get_rows)},
 	{"settings", "set", "[NAME]", 0, 1, set, "change one", ROWS(rows)},
 	{"settings", "delete", "[NAME]", 0, 1, delete, "go back to the default", ROWS(rows)},
 	{},
