@@ -16,72 +16,14 @@ import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from terminal import Terminal  # noqa: E402
+import user  # noqa: E402
+from user import DIR, ENVIRONMENT, HOME, OPENSHELL, eventually, ok, phase, plan, run, shell, write  # noqa: E402
 
-DIR = os.environ["NAMES_DIR"]
-OPENSHELL = os.path.join(DIR, "bin", "openshell")
-HOME = os.path.join(DIR, "home")
-ENVIRONMENT = {"HOME": HOME, "PATH": os.environ["PATH"], "TERM": "xterm", "LC_ALL": "C"}
 FILES = 20000
-count = failed = 0
-
-
-def ok(good, what, note=""):
-    global count, failed
-    count += 1
-    failed += not good
-    text = str(note).replace("\n", " | ")[:700]
-    print(f"{'ok' if good else 'not ok'} {count} - {what}" + ("" if good else f" # {text}"), flush=True)
-    return good
-
-
-class Result:
-    def __init__(self, code, out, err):
-        self.code, self.out, self.err = code, out, err
-
-    def __str__(self):
-        return f"exit {self.code}, out {self.out[-300:]!r}, err {self.err[-300:]!r}"
-
-
-def run(*words, stdin="", seconds=60, environment=None):
-    p = subprocess.Popen([OPENSHELL, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                         env={**ENVIRONMENT, **(environment or {})}, text=True, errors="replace", cwd=DIR)
-    try:
-        out, err = p.communicate(stdin, timeout=seconds)
-    except subprocess.TimeoutExpired:
-        p.kill()
-        out, err = p.communicate()
-        return Result(None, out, err)
-    return Result(p.returncode, out, err)
 
 
 def terminal(*words):
     return Terminal([OPENSHELL, *words], ENVIRONMENT)
-
-
-def eventually(check, seconds=15):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        value = check()
-        if value:
-            return value
-        time.sleep(0.05)
-    return check()
-
-
-def write(name, text):
-    path = os.path.join(DIR, name)
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(text)
-    return path
-
-
-def phase(name):
-    r = run("sandbox", "get", name, "-o", "json")
-    return json.loads(r.out)["sandbox"]["status"]["phase"] if r.code == 0 else r.err
-
-
-def shell(name, script, **more):
-    return run("sandbox", "exec", "-n", name, "--", "sh", "-c", script, **more)
 
 
 POLICY = """version: 1
@@ -336,7 +278,7 @@ def connections():
     r = run("forward", "stop", "8000", "main")
     ok(r.code == 0 and b"from" not in get("http://127.0.0.2:8000/a"), "forward stop", r)
     server.kill()
-    if failed:
+    if user.failed:
         print("# the server:", server.communicate()[0][-300:], flush=True)
     server.wait()
 
@@ -449,12 +391,7 @@ def main():
         run("sandbox", "delete", "--all")
         r = run("gateway", "stop")
         ok(r.code == 0, "gateway stop", r)
-        for name in ("gateway.log", "supervisor.log"):
-            if failed:
-                with open(os.path.join(HOME, ".local/state/openshell", name), encoding="utf-8") as f:
-                    print("".join("# " + line for line in f.readlines()[-30:]), end="")
-    print(f"1..{count}")
-    return failed != 0
+    return plan([f"home/.local/state/openshell/{name}.log" for name in ("gateway", "supervisor")])
 
 
 sys.exit(main())
