@@ -108,6 +108,7 @@ static void on_accepted(struct daemon *daemon, const Openshell__Node__V1__Accept
 {
 	daemon->accepted = true;
 	daemon->retry_ms = RETRY_MIN_MS;
+	daemon->why[0] = 0;
 	daemon->heartbeat_ms = accepted->heartbeat_ms ? accepted->heartbeat_ms : 10000;
 	uv_timer_start(&daemon->heartbeat, on_heartbeat, daemon->heartbeat_ms,
 		       daemon->heartbeat_ms);
@@ -186,8 +187,13 @@ static void on_ended(void *arg, struct grpc_call *call, int code, const char *me
 	uv_timer_stop(&daemon->heartbeat);
 	if (daemon->stopping)
 		return;
-	fprintf(stderr, "openshell-supervisor: not attached: %s (%s); sandboxes run on\n", message,
-		grpc_code_name(code));
+	/* Once for each reason, not at each attempt. */
+	if (strncmp(daemon->why, message, sizeof(daemon->why) - 1) != 0)
+		fprintf(stderr,
+			"openshell-supervisor: not attached: %s (%s); sandboxes run on, and it is "
+			"tried again\n",
+			message, grpc_code_name(code));
+	snprintf(daemon->why, sizeof(daemon->why), "%s", message);
 	uv_timer_start(&daemon->retry, on_retry, jitter(daemon->retry_ms), 0);
 	daemon->retry_ms =
 		daemon->retry_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : daemon->retry_ms * 2;

@@ -46,6 +46,7 @@ struct daemon {
 	uv_timer_t retry, heartbeat, sweep;
 	uv_signal_t term, interrupt;
 	uint32_t heartbeat_ms, retry_ms;
+	char why[256]; /* it is not attached, as it was last told */
 	uint64_t last_ms, sequence;
 	uint32_t next_command;
 	TAILQ_HEAD(, daemon_sandbox) sandboxes;
