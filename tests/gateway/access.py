@@ -46,6 +46,64 @@ def decode(segment):
     return json.loads(base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
 
 
+def isolation(admin, alice, foreign):
+    """A member of one workspace, and what is in another: it is not there, or not for her."""
+    admin.CreateWorkspace(O.CreateWorkspaceRequest(name="lab"))
+    admin.CreateWorkspace(O.CreateWorkspaceRequest(name="vault"))
+    admin.CreateSandbox(O.CreateSandboxRequest(name="kept", workspace="vault", spec=O.SandboxSpec(
+        policy=S.SandboxPolicy(version=1))))
+    no = ("PERMISSION_DENIED", "NOT_FOUND")
+    got = status(lambda: alice.ListSandboxes(O.ListSandboxesRequest(workspace="lab")))
+    ok(got[0] in no, "somebody who is in no workspace sees none", got)
+    admin.AddWorkspaceMember(O.AddWorkspaceMemberRequest(workspace="lab", principal_subject="alice",
+                                                         role=O.WORKSPACE_ROLE_USER))
+    got = status(lambda: alice.ListSandboxes(O.ListSandboxesRequest(workspace="lab")))
+    ok(got[0] == "OK" and not got[1].sandboxes, "a member sees her own", got)
+    got = status(lambda: alice.CreateSandbox(O.CreateSandboxRequest(name="hers", workspace="lab", spec=O.SandboxSpec(
+        policy=S.SandboxPolicy(version=1)))))
+    ok(got[0] == "OK", "and makes sandboxes there", got)
+    for what, call in (
+            ("ListSandboxes", lambda w: alice.ListSandboxes(O.ListSandboxesRequest(workspace=w))),
+            ("GetSandbox", lambda w: alice.GetSandbox(O.GetSandboxRequest(name="kept", workspace=w))),
+            ("DeleteSandbox", lambda w: alice.DeleteSandbox(O.DeleteSandboxRequest(name="kept", workspace=w))),
+            ("StopSandbox", lambda w: alice.StopSandbox(O.StopSandboxRequest(name="kept", workspace=w))),
+            ("CreateSandbox", lambda w: alice.CreateSandbox(O.CreateSandboxRequest(name="mine", workspace=w))),
+            ("UpdateConfig", lambda w: alice.UpdateConfig(O.UpdateConfigRequest(name="kept", workspace=w,
+                                                                                policy=S.SandboxPolicy(version=1)))),
+            ("ListProviders", lambda w: alice.ListProviders(O.ListProvidersRequest(workspace=w))),
+            ("ListWorkspaceMembers", lambda w: alice.ListWorkspaceMembers(O.ListWorkspaceMembersRequest(workspace=w)))):
+        got = status(lambda: call("vault"))
+        ok(got[0] in no, f"{what} in another workspace", got)
+        if what in ("GetSandbox", "DeleteSandbox", "StopSandbox", "UpdateConfig"):
+            got = status(lambda: call("lab"))
+            ok(got[0] in no, f"{what} of another's by its name in her own", got)
+    for what, call in (
+            ("ExecSandbox", lambda: alice.ExecSandbox(O.ExecSandboxRequest(sandbox_id=foreign, command=["id"]))),
+            ("WatchSandbox", lambda: alice.WatchSandbox(O.WatchSandboxRequest(id=foreign, follow_status=True), timeout=5)),
+            ("GetSandboxLogs", lambda: alice.GetSandboxLogs(O.GetSandboxLogsRequest(sandbox_id=foreign)))):
+        got = status(call)
+        ok(got[0] in no, f"{what} of another's by its id", got)
+    for what, call in (
+            ("CreateWorkspace", lambda: alice.CreateWorkspace(O.CreateWorkspaceRequest(name="more"))),
+            ("DeleteWorkspace", lambda: alice.DeleteWorkspace(O.DeleteWorkspaceRequest(name="lab"))),
+            ("a global policy", lambda: alice.UpdateConfig(O.UpdateConfigRequest(**{"global": True}, policy=S.SandboxPolicy(
+                version=1)))),
+            ("making herself an administrator", lambda: alice.AddWorkspaceMember(O.AddWorkspaceMemberRequest(
+                workspace="lab", principal_subject="alice", role=O.WORKSPACE_ROLE_ADMIN))),
+            ("letting herself in elsewhere", lambda: alice.AddWorkspaceMember(O.AddWorkspaceMemberRequest(
+                workspace="vault", principal_subject="alice", role=O.WORKSPACE_ROLE_USER)))):
+        got = status(call)
+        ok(got[0] in no, f"a member may not: {what}", got)
+    names = [w.metadata.name for w in alice.ListWorkspaces(O.ListWorkspacesRequest()).workspaces]
+    ok("vault" not in names and "lab" in names, "ListWorkspaces has hers alone", names)
+    alice.DeleteSandbox(O.DeleteSandboxRequest(name="hers", workspace="lab"))
+    admin.RemoveWorkspaceMember(O.RemoveWorkspaceMemberRequest(workspace="lab", principal_subject="alice"))
+    got = status(lambda: alice.ListSandboxes(O.ListSandboxesRequest(workspace="lab")))
+    ok(got[0] in no, "who is no member any more sees nothing, at once", got)
+    admin.DeleteSandbox(O.DeleteSandboxRequest(name="kept", workspace="vault"))
+    alice.close()
+
+
 def main():
     with tempfile.TemporaryDirectory() as top:
         ours, theirs = os.path.join(top, "ours"), os.path.join(top, "theirs")
@@ -148,6 +206,7 @@ def main():
             for what, wrong in forged.items():
                 got = [config(wrong, one), config(wrong, two)]
                 ok(all(g[0] == "UNAUTHENTICATED" for g in got), f"a token with {what}", got)
+            isolation(admin, api(ours, certificate(ours, "alice", "/O=users/CN=alice")), two)
             admin.DeleteSandbox(O.DeleteSandboxRequest(name="one"))
             eventually(lambda: listing(admin)[0] == "OK" and len(listing(admin)[1].sandboxes) == 1)
             got = config(token, one)
