@@ -88,9 +88,10 @@ int service_head_parse(const uint8_t *data, size_t size, struct service_name *re
 	struct service_name name = {};
 	bool seen = false;
 
-	if (memchr(data, 0, size))
-		return -EBADMSG;
 	end = memmem(text, size, "\r\n\r\n", 4);
+	/* In the head: what is behind it is the service's. */
+	if (memchr(data, 0, end ? (size_t)(end - text) : size))
+		return -EBADMSG;
 	if (!end)
 		return size >= SERVICE_HEAD_MAX ? -EBADMSG : -EAGAIN;
 	at = memmem(text, (size_t)(end - text) + 2, "\r\n", 2);
